@@ -1,0 +1,2 @@
+// Package referralhero is a simulated ReferralHero.
+package referralhero
