@@ -1,0 +1,18 @@
+package salesforce
+
+import "time"
+
+// Contact is a person as a Data Loader export has them. Empty text is null.
+type Contact struct {
+	ID                 string // 15 or 18 characters; empty: the org gives one
+	FirstName          string
+	LastName           string
+	Email              string // as stored in the org, however malformed
+	Phone              string
+	Title              string
+	AccountID          string
+	HasOptedOutOfEmail bool
+	EmailBounced       time.Time // zero: it did not
+	Created            time.Time // zero: now
+	Modified           time.Time // zero: Created
+}

@@ -1,0 +1,2 @@
+// Package salesforce is a simulated Salesforce org over HTTP.
+package salesforce
