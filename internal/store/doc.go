@@ -1,0 +1,32 @@
+// Package store keeps everything in one DynamoDB table. No operation scans it.
+//
+// Partition keys begin with the account, so that nothing can reach from one account into another; the
+// exceptions are look-ups by a secret or by a person, which carry the account inside.
+//
+//	pk                        sk                        holds                         written if
+//	ACCOUNT#<account>         ACCOUNT                   Account; its token sealed     version as read
+//	ACCOUNT#<account>         BUDGET#<name>             rolling window of calls       version as read
+//	ACCOUNT#<account>         CONNECTION#<connection>   Connection                    absent / version as read
+//	ACCOUNT#<account>         ORG#<org>#<user>          the connection of that grant  absent
+//	ACCOUNT#<account>         GRANT#<connection>        Grant; its tokens sealed      versions and lease as read
+//	ACCOUNT#<account>         CAMPAIGN#<list>           Campaign                      version as read
+//	ACCOUNT#<account>         IMPORT#<import>           Import                        version as read
+//	ACCOUNT#<account>         RUNNING#<list>            the import that runs there    absent
+//	ACCOUNT#<account>         EFFECT#<kind>#<subject>   a call that must happen once  state and fence as read
+//	IMPORT#<account>#<import> PAGE#<page>               Page                          absent / fence as held
+//	IMPORT#<account>#<import> PAGE#<page>#<chunk>       Receipt                       absent / pass older
+//	PERSON#<hash>             PERSON                    account of a person           absent
+//	SESSION#<hash>            SESSION                   Session                       absent
+//	SIGNIN#<hash>             SIGNIN                    a sign-in that was begun      absent; used once
+//	CONSENT#<hash>            CONSENT                   a consent that was begun      absent; used once
+//
+// The sparse index "due" (shard, dueAt) finds work that waits: an import that runs carries both
+// attributes, and nothing that has ended does.
+//
+// Items that expire carry "expires" in Unix seconds. DynamoDB removes them days later at best, so every
+// read compares it with the clock.
+//
+// Numbers of versions rise by one with each write. A condition that fails is a bridge.Conflict, a normal
+// answer. Secrets are sealed with the account, the item and the attribute as associated data: a
+// ciphertext that was copied to another row does not open.
+package store

@@ -1,0 +1,108 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"hash/fnv"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+)
+
+// key is the primary key of an item. The functions below are the only place that builds one.
+type key struct{ pk, sk string }
+
+func (k key) attributes() map[string]types.AttributeValue {
+	return map[string]types.AttributeValue{"pk": text(k.pk), "sk": text(k.sk)}
+}
+
+func text(s string) *types.AttributeValueMemberS { return &types.AttributeValueMemberS{Value: s} }
+
+// Families of sort keys, for queries.
+const (
+	connections = "CONNECTION#"
+	campaigns   = "CAMPAIGN#"
+	imports     = "IMPORT#"
+)
+
+func partition(a bridge.AccountID) string { return "ACCOUNT#" + string(a) }
+
+func accountKey(a bridge.AccountID) key { return key{partition(a), "ACCOUNT"} }
+
+// budgetKey has the name of what is rationed, such as "referralhero" or a connection.
+func budgetKey(a bridge.AccountID, name string) key { return key{partition(a), "BUDGET#" + name} }
+
+func connectionKey(a bridge.AccountID, c bridge.ConnectionID) key {
+	return key{partition(a), connections + string(c)}
+}
+
+// orgKey reserves a user of an org for one connection of the account.
+func orgKey(a bridge.AccountID, org, user bridge.SalesforceID) key {
+	return key{partition(a), "ORG#" + string(org) + "#" + string(user)}
+}
+
+func grantKey(a bridge.AccountID, c bridge.ConnectionID) key {
+	return key{partition(a), "GRANT#" + string(c)}
+}
+
+func campaignKey(a bridge.AccountID, c bridge.CampaignID) key {
+	return key{partition(a), campaigns + string(c)}
+}
+
+func importKey(a bridge.AccountID, i bridge.ImportID) key {
+	return key{partition(a), imports + string(i)}
+}
+
+// runningKey reserves a campaign for the one import that may run in it.
+func runningKey(a bridge.AccountID, c bridge.CampaignID) key {
+	return key{partition(a), "RUNNING#" + string(c)}
+}
+
+// effectKey names an effect by its business identity: never by a message, never by a time.
+func effectKey(a bridge.AccountID, kind, subject string) key {
+	return key{partition(a), "EFFECT#" + kind + "#" + subject}
+}
+
+func pages(a bridge.AccountID, i bridge.ImportID) string {
+	return imports + string(a) + "#" + string(i)
+}
+
+// pageKey sorts by number for up to a million pages.
+func pageKey(a bridge.AccountID, i bridge.ImportID, page int) key {
+	return key{pages(a, i), pagePrefix(page)}
+}
+
+func pagePrefix(page int) string { return fmt.Sprintf("PAGE#%06d", page) }
+
+func receiptKey(a bridge.AccountID, i bridge.ImportID, page, chunk int) key {
+	return key{pages(a, i), fmt.Sprintf("%s#%02d", pagePrefix(page), chunk)}
+}
+
+// personKey hashes, so that neither issuer nor subject can be read off the table's keys.
+func personKey(issuer, subject string) key {
+	return key{"PERSON#" + hash(issuer+"\n"+subject), "PERSON"}
+}
+
+// The keys of secrets hold their hashes: the secrets have full entropy, so a plain hash is enough.
+
+func sessionKey(token bridge.Secret) key { return key{"SESSION#" + hash(token.Reveal()), "SESSION"} }
+func signInKey(state bridge.Secret) key  { return key{"SIGNIN#" + hash(state.Reveal()), "SIGNIN"} }
+func consentKey(state bridge.Secret) key { return key{"CONSENT#" + hash(state.Reveal()), "CONSENT"} }
+
+func hash(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// shards spread the index "due" over partitions, so that many accounts cannot make one of them hot.
+const shards = 4
+
+func shard(a bridge.AccountID) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(a))
+	return shardName(int(h.Sum32() % shards))
+}
+
+func shardName(n int) string { return fmt.Sprintf("DUE#%d", n) }
