@@ -1,0 +1,93 @@
+// Package queue carries jobs over SQS: at least once, in any order, for as long as four days.
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+)
+
+// schema is the form of messages that this code writes. A worker that meets a newer one sends it back
+// for later: it was written by the release after its own.
+const schema = 1
+
+// envelope is the body of a message.
+type envelope[T any] struct {
+	Schema int `json:"schema"`
+	Job    T   `json:"job"`
+}
+
+// Longest is the longest delay that SQS offers.
+const Longest = 15 * time.Minute
+
+// batch is the most messages that SQS takes in a call.
+const batch = 10
+
+// Topic is a queue of jobs of one type. T encodes as JSON and holds keys only: a queue is no place for
+// names, addresses or secrets. If T has a method Group() string, the queue treats groups fairly, so
+// that one account's flood does not delay another's job.
+type Topic[T any] struct {
+	Client *sqs.Client
+	URL    string
+}
+
+// Send puts the jobs on the queue, to be seen after the delay (at most Longest; longer ones are cut). It
+// returns nil only if every job was taken. After an error some may have been: jobs must bear to come
+// twice.
+func (t Topic[T]) Send(ctx context.Context, delay time.Duration, jobs ...T) error {
+	const op = "queue.Send"
+	for len(jobs) > 0 {
+		n := min(batch, len(jobs))
+		entries := make([]types.SendMessageBatchRequestEntry, n)
+		for i, job := range jobs[:n] {
+			entry, err := newEntry(i, delay, job)
+			if err != nil {
+				return bridge.E(op, bridge.Internal, err)
+			}
+			entries[i] = entry
+		}
+		result, err := t.Client.SendMessageBatch(ctx, &sqs.SendMessageBatchInput{QueueUrl: &t.URL, Entries: entries})
+		if err != nil {
+			return meaning(op, err)
+		}
+		if len(result.Failed) > 0 {
+			return &bridge.Error{Op: op, Kind: bridge.Unavailable, Code: aws.ToString(result.Failed[0].Code),
+				Err: fmt.Errorf("%d of %d messages were not taken", len(result.Failed), n)}
+		}
+		jobs = jobs[n:]
+	}
+	return nil
+}
+
+func newEntry[T any](i int, delay time.Duration, job T) (types.SendMessageBatchRequestEntry, error) {
+	body, err := json.Marshal(envelope[T]{schema, job})
+	if err != nil {
+		return types.SendMessageBatchRequestEntry{}, err
+	}
+	entry := types.SendMessageBatchRequestEntry{
+		Id:           aws.String(strconv.Itoa(i)),
+		MessageBody:  aws.String(string(body)),
+		DelaySeconds: int32((min(delay, Longest) + time.Second - 1) / time.Second),
+	}
+	if g, ok := any(job).(interface{ Group() string }); ok {
+		entry.MessageGroupId = aws.String(g.Group())
+	}
+	return entry, nil
+}
+
+func meaning(op string, err error) error {
+	var throttled *types.RequestThrottled
+	if errors.As(err, &throttled) {
+		return &bridge.Error{Op: op, Kind: bridge.Throttled, After: time.Second, Err: err}
+	}
+	return &bridge.Error{Op: op, Kind: bridge.Unavailable, Err: err}
+}
