@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+)
+
+type account struct {
+	ID        string    `dynamodbav:"id"`
+	Name      string    `dynamodbav:"name"`
+	Notify    string    `dynamodbav:"notify"`
+	Token     []byte    `dynamodbav:"token,omitempty"` // sealed
+	TokenAt   time.Time `dynamodbav:"tokenAt"`
+	Refused   string    `dynamodbav:"refused"`
+	Allowance int       `dynamodbav:"allowance"`
+	CreatedAt time.Time `dynamodbav:"createdAt"`
+	Version   int       `dynamodbav:"version"`
+}
+
+// associated ties a sealed API token to its account, and to the moment at which it was accepted.
+func (a account) associated() string {
+	return a.ID + "|ACCOUNT|token|" + strconv.FormatInt(a.TokenAt.UnixNano(), 10)
+}
+
+// Account returns the account with its API token, or NotFound.
+func (s *Store) Account(ctx context.Context, id bridge.AccountID) (bridge.Account, error) {
+	const op = "store.Account"
+	var row account
+	if err := s.get(ctx, op, accountKey(id), &row); err != nil {
+		return bridge.Account{}, err
+	}
+	a := bridge.Account{
+		ID: bridge.AccountID(row.ID), Name: row.Name, Notify: row.Notify, TokenAt: row.TokenAt, Refused: row.Refused,
+		Allowance: row.Allowance, Version: row.Version, CreatedAt: row.CreatedAt,
+	}
+	if len(row.Token) == 0 {
+		return a, nil
+	}
+	var err error
+	if a.Token, err = s.data.Open(ctx, row.Token, row.associated()); err != nil {
+		return bridge.Account{}, bridge.E(op, "", err)
+	}
+	return a, nil
+}
+
+// SaveAccount replaces the account and raises its version. It is a Conflict unless the version is still the
+// one that was read.
+func (s *Store) SaveAccount(ctx context.Context, a bridge.Account) error {
+	const op = "store.SaveAccount"
+	row, err := s.accountRow(ctx, a)
+	if err != nil {
+		return bridge.E(op, "", err)
+	}
+	return s.put(ctx, op, accountKey(a.ID), row, versioned, map[string]any{":was": a.Version})
+}
+
+// RefuseToken notes the code with which ReferralHero refused the account's API token. It is a Conflict, and
+// nothing is noted, if the token was replaced since the account was read.
+func (s *Store) RefuseToken(ctx context.Context, a bridge.Account, code string) error {
+	const op = "store.RefuseToken"
+	values, err := bind(map[string]any{":code": code, ":at": a.TokenAt.UTC(), ":one": 1})
+	if err != nil {
+		return bridge.E(op, bridge.Internal, err)
+	}
+	_, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+		TableName: &s.table, Key: accountKey(a.ID).attributes(),
+		UpdateExpression:          pointer("SET refused = :code, version = version + :one"),
+		ConditionExpression:       pointer("tokenAt = :at"),
+		ExpressionAttributeValues: values,
+	})
+	return meaning(op, err)
+}
+
+func (s *Store) accountRow(ctx context.Context, a bridge.Account) (account, error) {
+	row := account{
+		ID: string(a.ID), Name: a.Name, Notify: a.Notify, TokenAt: a.TokenAt.UTC(), Refused: a.Refused,
+		Allowance: a.Allowance, CreatedAt: a.CreatedAt.UTC(), Version: a.Version + 1,
+	}
+	if a.Token.Empty() {
+		return row, nil
+	}
+	var err error
+	row.Token, err = s.data.Seal(ctx, a.Token, row.associated())
+	return row, err
+}
+
+// personRow says which account a person belongs to.
+type personRow struct {
+	Account string `dynamodbav:"account"`
+	person
+}
+
+// AccountOf returns the account that the person belongs to, or NotFound.
+func (s *Store) AccountOf(ctx context.Context, p bridge.Person) (bridge.AccountID, error) {
+	var row personRow
+	err := s.get(ctx, "store.AccountOf", personKey(p.Issuer, p.Subject), &row)
+	return bridge.AccountID(row.Account), err
+}
+
+// CreateAccount adds an account together with its first person. It is a Conflict if the person belongs to one.
+func (s *Store) CreateAccount(ctx context.Context, a bridge.Account, p bridge.Person) error {
+	const op = "store.CreateAccount"
+	row, err := s.accountRow(ctx, a)
+	if err != nil {
+		return bridge.E(op, "", err)
+	}
+	accountItem, err := item(accountKey(a.ID), row)
+	if err != nil {
+		return bridge.E(op, bridge.Internal, err)
+	}
+	personItem, err := item(personKey(p.Issuer, p.Subject), personRow{Account: string(a.ID), person: person(p)})
+	if err != nil {
+		return bridge.E(op, bridge.Internal, err)
+	}
+	first := func(item map[string]types.AttributeValue) types.TransactWriteItem {
+		return types.TransactWriteItem{Put: &types.Put{TableName: &s.table, Item: item, ConditionExpression: pointer(absent)}}
+	}
+	_, err = s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
+		TransactItems: []types.TransactWriteItem{first(personItem), first(accountItem)},
+	})
+	return meaning(op, err)
+}
