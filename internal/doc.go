@@ -1,0 +1,19 @@
+// Package internal is the house. It stands on floors, and imports point down.
+//
+//	0  bridge       the nouns, and the one vocabulary of failure
+//	1  effect       plan, claim, call, confirm: for calls that must not be made twice
+//	   budget       rolling-window leases of calls, by lane
+//	2  signin       who is at the console
+//	   connect      Salesforce orgs: consent, tokens, disconnect
+//	   campaign     the ReferralHero account and its campaigns
+//	   importer     contacts become subscribers
+//	3  salesforce referralhero oidc            conversations with the outside
+//	   store queue secrets mail invoke         conversations with AWS
+//	   apigw config                            the edge
+//	4  functions/*  a folder, a binary, a Lambda; here neighbours meet
+//	W  sim/* local  the workshop: the other sides over HTTP, and the whole system on one machine
+//
+// Use cases declare the small interfaces that they need and know neither each other nor the adapters.
+// Adapters translate every foreign error into a bridge.Kind and do not know each other. Nothing that is
+// deployed imports the workshop. floors_test.go holds all this true.
+package internal
