@@ -70,8 +70,8 @@ type Store interface {
 
 // Issuer is the OpenID Connect issuer.
 type Issuer interface {
-	// URL returns where a browser goes to sign in.
-	URL(ctx context.Context, state, nonce, verifier bridge.Secret) (string, error)
+	// SignInURL returns where a browser goes to sign in.
+	SignInURL(ctx context.Context, state, nonce, verifier bridge.Secret) (string, error)
 	// Person redeems a code. It is Denied if the code or the answer cannot be trusted.
 	Person(ctx context.Context, code, nonce, verifier bridge.Secret) (bridge.Person, error)
 	// SignOutURL returns where a browser goes to sign out there too, or "" if the issuer has no such place.
@@ -98,7 +98,7 @@ func (s Service) now() time.Time {
 func (s Service) Start(ctx context.Context, returnTo string) (redirect string, browser bridge.Secret, err error) {
 	const op = "signin.Start"
 	state, browser := bridge.NewToken(), bridge.NewToken()
-	redirect, err = s.Issuer.URL(ctx, state, derive("nonce", browser), derive("pkce", browser))
+	redirect, err = s.Issuer.SignInURL(ctx, state, derive("nonce", browser), derive("pkce", browser))
 	if err != nil {
 		return "", bridge.Secret{}, bridge.E(op, "", err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
 
-type account struct {
+type accountRecord struct {
 	ID        string    `dynamodbav:"id"`
 	Name      string    `dynamodbav:"name"`
 	Notify    string    `dynamodbav:"notify"`
@@ -24,26 +24,26 @@ type account struct {
 }
 
 // associated ties a sealed API token to its account, and to the moment at which it was accepted.
-func (a account) associated() string {
-	return a.ID + "|ACCOUNT|token|" + strconv.FormatInt(a.TokenAt.UnixNano(), 10)
+func (r accountRecord) associated() string {
+	return r.ID + "|ACCOUNT|token|" + strconv.FormatInt(r.TokenAt.UnixNano(), 10)
 }
 
 // Account returns the account with its API token, or NotFound.
 func (s *Store) Account(ctx context.Context, id bridge.AccountID) (bridge.Account, error) {
 	const op = "store.Account"
-	var row account
-	if err := s.get(ctx, op, accountKey(id), &row); err != nil {
+	var r accountRecord
+	if err := s.get(ctx, op, accountKey(id), &r); err != nil {
 		return bridge.Account{}, err
 	}
 	a := bridge.Account{
-		ID: bridge.AccountID(row.ID), Name: row.Name, Notify: row.Notify, TokenAt: row.TokenAt, Refused: row.Refused,
-		Allowance: row.Allowance, Version: row.Version, CreatedAt: row.CreatedAt,
+		ID: bridge.AccountID(r.ID), Name: r.Name, Notify: r.Notify, TokenAt: r.TokenAt, Refused: r.Refused,
+		Allowance: r.Allowance, Version: r.Version, CreatedAt: r.CreatedAt,
 	}
-	if len(row.Token) == 0 {
+	if len(r.Token) == 0 {
 		return a, nil
 	}
 	var err error
-	if a.Token, err = s.data.Open(ctx, row.Token, row.associated()); err != nil {
+	if a.Token, err = s.data.Open(ctx, r.Token, r.associated()); err != nil {
 		return bridge.Account{}, bridge.E(op, "", err)
 	}
 	return a, nil
@@ -53,11 +53,11 @@ func (s *Store) Account(ctx context.Context, id bridge.AccountID) (bridge.Accoun
 // one that was read.
 func (s *Store) SaveAccount(ctx context.Context, a bridge.Account) error {
 	const op = "store.SaveAccount"
-	row, err := s.accountRow(ctx, a)
+	r, err := s.accountRecord(ctx, a)
 	if err != nil {
 		return bridge.E(op, "", err)
 	}
-	return s.put(ctx, op, accountKey(a.ID), row, versioned, map[string]any{":was": a.Version})
+	return s.put(ctx, op, accountKey(a.ID), r, versioned, map[string]any{":was": a.Version})
 }
 
 // RefuseToken notes the code with which ReferralHero refused the account's API token. It is a Conflict, and
@@ -77,44 +77,44 @@ func (s *Store) RefuseToken(ctx context.Context, a bridge.Account, code string) 
 	return meaning(op, err)
 }
 
-func (s *Store) accountRow(ctx context.Context, a bridge.Account) (account, error) {
-	row := account{
+func (s *Store) accountRecord(ctx context.Context, a bridge.Account) (accountRecord, error) {
+	r := accountRecord{
 		ID: string(a.ID), Name: a.Name, Notify: a.Notify, TokenAt: a.TokenAt.UTC(), Refused: a.Refused,
 		Allowance: a.Allowance, CreatedAt: a.CreatedAt.UTC(), Version: a.Version + 1,
 	}
 	if a.Token.Empty() {
-		return row, nil
+		return r, nil
 	}
 	var err error
-	row.Token, err = s.data.Seal(ctx, a.Token, row.associated())
-	return row, err
+	r.Token, err = s.data.Seal(ctx, a.Token, r.associated())
+	return r, err
 }
 
-// personRow says which account a person belongs to.
-type personRow struct {
+// personRecord says which account a person belongs to.
+type personRecord struct {
 	Account string `dynamodbav:"account"`
-	person
+	personFields
 }
 
 // AccountOf returns the account that the person belongs to, or NotFound.
 func (s *Store) AccountOf(ctx context.Context, p bridge.Person) (bridge.AccountID, error) {
-	var row personRow
-	err := s.get(ctx, "store.AccountOf", personKey(p.Issuer, p.Subject), &row)
-	return bridge.AccountID(row.Account), err
+	var r personRecord
+	err := s.get(ctx, "store.AccountOf", personKey(p.Issuer, p.Subject), &r)
+	return bridge.AccountID(r.Account), err
 }
 
 // CreateAccount adds an account together with its first person. It is a Conflict if the person belongs to one.
 func (s *Store) CreateAccount(ctx context.Context, a bridge.Account, p bridge.Person) error {
 	const op = "store.CreateAccount"
-	row, err := s.accountRow(ctx, a)
+	r, err := s.accountRecord(ctx, a)
 	if err != nil {
 		return bridge.E(op, "", err)
 	}
-	accountItem, err := item(accountKey(a.ID), row)
+	accountItem, err := item(accountKey(a.ID), r)
 	if err != nil {
 		return bridge.E(op, bridge.Internal, err)
 	}
-	personItem, err := item(personKey(p.Issuer, p.Subject), personRow{Account: string(a.ID), person: person(p)})
+	personItem, err := item(personKey(p.Issuer, p.Subject), personRecord{Account: string(a.ID), personFields: personFields(p)})
 	if err != nil {
 		return bridge.E(op, bridge.Internal, err)
 	}

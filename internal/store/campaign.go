@@ -10,7 +10,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
 
-type campaign struct {
+type campaignRecord struct {
 	ID          string    `dynamodbav:"id"`
 	Name        string    `dynamodbav:"name"`
 	Subscribers int       `dynamodbav:"subscribers"`
@@ -23,21 +23,21 @@ type campaign struct {
 	Version     int       `dynamodbav:"version"`
 }
 
-func (c campaign) noun(account bridge.AccountID) bridge.Campaign {
+func (r campaignRecord) noun(account bridge.AccountID) bridge.Campaign {
 	return bridge.Campaign{
-		ID: bridge.CampaignID(c.ID), Account: account, Name: c.Name, Subscribers: c.Subscribers, SeenAt: c.SeenAt, Listed: c.Listed,
-		Connection: bridge.ConnectionID(c.Connection), Identifier: bridge.Identifier(c.Identifier), Events: c.Events, URL: c.URL,
-		Version: c.Version,
+		ID: bridge.CampaignID(r.ID), Account: account, Name: r.Name, Subscribers: r.Subscribers, SeenAt: r.SeenAt, Listed: r.Listed,
+		Connection: bridge.ConnectionID(r.Connection), Identifier: bridge.Identifier(r.Identifier), Events: r.Events, URL: r.URL,
+		Version: r.Version,
 	}
 }
 
 // Campaign returns a campaign of the account, or NotFound.
 func (s *Store) Campaign(ctx context.Context, account bridge.AccountID, id bridge.CampaignID) (bridge.Campaign, error) {
-	var row campaign
-	if err := s.get(ctx, "store.Campaign", campaignKey(account, id), &row); err != nil {
+	var r campaignRecord
+	if err := s.get(ctx, "store.Campaign", campaignKey(account, id), &r); err != nil {
 		return bridge.Campaign{}, err
 	}
-	return row.noun(account), nil
+	return r.noun(account), nil
 }
 
 // Campaigns returns every campaign of the account, in order of their ids.
@@ -58,12 +58,12 @@ func (s *Store) Campaigns(ctx context.Context, account bridge.AccountID) ([]brid
 		if err != nil {
 			return nil, reading(op, err)
 		}
-		var rows []campaign
-		if err := attributevalue.UnmarshalListOfMaps(page.Items, &rows); err != nil {
+		var records []campaignRecord
+		if err := attributevalue.UnmarshalListOfMaps(page.Items, &records); err != nil {
 			return nil, bridge.E(op, bridge.Internal, err)
 		}
-		for _, row := range rows {
-			all = append(all, row.noun(account))
+		for _, r := range records {
+			all = append(all, r.noun(account))
 		}
 	}
 	return all, nil
@@ -73,12 +73,9 @@ func (s *Store) Campaigns(ctx context.Context, account bridge.AccountID) ([]brid
 // unless the version is still the one that was read.
 func (s *Store) SaveCampaign(ctx context.Context, c bridge.Campaign) error {
 	const op = "store.SaveCampaign"
-	row := campaign{
+	r := campaignRecord{
 		ID: string(c.ID), Name: c.Name, Subscribers: c.Subscribers, SeenAt: c.SeenAt.UTC(), Listed: c.Listed,
 		Connection: string(c.Connection), Identifier: string(c.Identifier), Events: c.Events, URL: c.URL, Version: c.Version + 1,
 	}
-	if c.Version == 0 {
-		return s.put(ctx, op, campaignKey(c.Account, c.ID), row, absent, nil)
-	}
-	return s.put(ctx, op, campaignKey(c.Account, c.ID), row, versioned, map[string]any{":was": c.Version})
+	return s.putVersion(ctx, op, campaignKey(c.Account, c.ID), r, c.Version)
 }

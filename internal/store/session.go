@@ -12,39 +12,39 @@ import (
 	"github.com/referralbridge/referralbridge/internal/signin"
 )
 
-// person is part of a session and a row of its own.
-type person struct {
+// personFields are part of a session and a row of its own.
+type personFields struct {
 	Issuer  string `dynamodbav:"issuer"`
 	Subject string `dynamodbav:"subject"`
 	Name    string `dynamodbav:"name"`
 	Email   string `dynamodbav:"email"`
 }
 
-type session struct {
-	Account   string    `dynamodbav:"account"`
-	Person    person    `dynamodbav:"person"`
-	CreatedAt time.Time `dynamodbav:"createdAt"`
-	SeenAt    time.Time `dynamodbav:"seenAt"`
-	Expires   int64     `dynamodbav:"expires"`
+type sessionRecord struct {
+	Account   string       `dynamodbav:"account"`
+	Person    personFields `dynamodbav:"person"`
+	CreatedAt time.Time    `dynamodbav:"createdAt"`
+	SeenAt    time.Time    `dynamodbav:"seenAt"`
+	Expires   int64        `dynamodbav:"expires"`
 }
 
 // CreateSession adds a session under its token.
 func (s *Store) CreateSession(ctx context.Context, token bridge.Secret, v bridge.Session) error {
-	return s.put(ctx, "store.CreateSession", sessionKey(token), session{
-		Account: string(v.Account), Person: person(v.Person),
+	return s.put(ctx, "store.CreateSession", sessionKey(token), sessionRecord{
+		Account: string(v.Account), Person: personFields(v.Person),
 		CreatedAt: v.CreatedAt.UTC(), SeenAt: v.SeenAt.UTC(), Expires: v.Expires.Unix(),
 	}, absent, nil)
 }
 
 // Session returns the session with that token, or NotFound if there is none or if it has expired.
 func (s *Store) Session(ctx context.Context, token bridge.Secret) (bridge.Session, error) {
-	var row session
-	if err := s.get(ctx, "store.Session", sessionKey(token), &row); err != nil {
+	var r sessionRecord
+	if err := s.get(ctx, "store.Session", sessionKey(token), &r); err != nil {
 		return bridge.Session{}, err
 	}
 	return bridge.Session{
-		Account: bridge.AccountID(row.Account), Person: bridge.Person(row.Person),
-		CreatedAt: row.CreatedAt, SeenAt: row.SeenAt, Expires: time.Unix(row.Expires, 0).UTC(),
+		Account: bridge.AccountID(r.Account), Person: bridge.Person(r.Person),
+		CreatedAt: r.CreatedAt, SeenAt: r.SeenAt, Expires: time.Unix(r.Expires, 0).UTC(),
 	}, nil
 }
 
@@ -71,7 +71,7 @@ func (s *Store) DeleteSession(ctx context.Context, token bridge.Secret) error {
 	return meaning("store.DeleteSession", err)
 }
 
-type signIn struct {
+type signInRecord struct {
 	Browser  []byte `dynamodbav:"browser"`
 	ReturnTo string `dynamodbav:"returnTo"`
 	Expires  int64  `dynamodbav:"expires"`
@@ -79,8 +79,8 @@ type signIn struct {
 
 // CreateSignIn adds a sign-in that was begun, under its state.
 func (s *Store) CreateSignIn(ctx context.Context, state bridge.Secret, v signin.SignIn) error {
-	row := signIn{Browser: v.Browser, ReturnTo: v.ReturnTo, Expires: v.Expires.Unix()}
-	return s.put(ctx, "store.CreateSignIn", signInKey(state), row, absent, nil)
+	r := signInRecord{Browser: v.Browser, ReturnTo: v.ReturnTo, Expires: v.Expires.Unix()}
+	return s.put(ctx, "store.CreateSignIn", signInKey(state), r, absent, nil)
 }
 
 // TakeSignIn removes a sign-in and returns it. Of any number of callers one gets it; the others, and whoever
@@ -96,9 +96,9 @@ func (s *Store) TakeSignIn(ctx context.Context, state bridge.Secret) (signin.Sig
 	if len(result.Attributes) == 0 || s.expired(result.Attributes) {
 		return signin.SignIn{}, &bridge.Error{Op: op, Kind: bridge.NotFound}
 	}
-	var row signIn
-	if err := attributevalue.UnmarshalMap(result.Attributes, &row); err != nil {
+	var r signInRecord
+	if err := attributevalue.UnmarshalMap(result.Attributes, &r); err != nil {
 		return signin.SignIn{}, bridge.E(op, bridge.Internal, err)
 	}
-	return signin.SignIn{Browser: row.Browser, ReturnTo: row.ReturnTo, Expires: time.Unix(row.Expires, 0).UTC()}, nil
+	return signin.SignIn{Browser: r.Browser, ReturnTo: r.ReturnTo, Expires: time.Unix(r.Expires, 0).UTC()}, nil
 }
