@@ -1,0 +1,173 @@
+package referralhero
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Options say what a Service is like. The zero value is ReferralHero as documented: three campaigns with a
+// few subscribers, and 5,000 calls in an hour.
+type Options struct {
+	Now         func() time.Time // the clock; nil means time.Now
+	Speed       float64          // how much faster than Now the clock runs; 0 means 1
+	Seed        uint64           // of ids, codes, the default token and jitter
+	Token       string           // the API token that is accepted; empty means one made from Seed
+	Lists       []List           // the campaigns; nil means three examples
+	Subscribers int              // that many more in the first campaign
+
+	Limit      int           // calls in a window; 0 means 5,000
+	Window     time.Duration // 0 means an hour
+	WindowKind WindowKind    // "" means Fixed
+	Latency    time.Duration // of an answer, on the Service's clock
+	Jitter     float64       // sigma of a log-normal factor on Latency; 0.35 is a usual Internet day
+
+	CallsLeft        CallsLeft // how calls_left is written; "" means Number
+	Empty            Empty     // how an empty text is written; "" means Quotes
+	ErrorsAs200      bool      // errors come with HTTP status 200
+	AuthStatus       int       // HTTP status of a refused token; 0 means 400
+	LegacyToken      bool      // the parameter api_token is taken instead of a header
+	Inactive         bool      // the account is refused as inactive
+	PendingByDefault bool      // a referral of a goal with several events is pending even if status does not ask for it
+	RefuseRepeats    bool      // an event that was completed before is an error instead of subscriber_retrieved
+
+	FaultRules Rules                        // faults by rule
+	Faults     func(r *http.Request) *Fault // faults by code, asked first; it may read the body; nil is no fault
+}
+
+// WindowKind says how calls are counted against the limit. ReferralHero does not say which it uses.
+type WindowKind string
+
+// The kinds of windows.
+const (
+	Fixed   WindowKind = "fixed"   // begins anew at every full window of the clock
+	Sliding WindowKind = "sliding" // the calls of the last window, at any moment
+	Bucket  WindowKind = "bucket"  // a bucket of Limit calls that fills by Limit in a window
+	None    WindowKind = "none"    // no limit
+)
+
+// CallsLeft says how the answers' calls_left is written. All four have been seen.
+type CallsLeft string
+
+// The forms of calls_left.
+const (
+	Number  CallsLeft = "number"
+	Text    CallsLeft = "string"
+	Null    CallsLeft = "null"
+	Missing CallsLeft = "missing"
+)
+
+// Empty says how an attribute without a value is written. All three have been seen.
+type Empty string
+
+// The forms of an empty text.
+const (
+	Quotes Empty = "quotes" // ""
+	AsNull Empty = "null"
+	Absent Empty = "missing"
+)
+
+// DefaultLimit is ReferralHero's documented number of calls in an hour.
+const DefaultLimit = 5000
+
+// Flags registers every option that a command line can set on fs, and returns where they will be.
+func Flags(fs *flag.FlagSet) *Options {
+	o := &Options{}
+	fs.Float64Var(&o.Speed, "speed", 1, "how much faster than real time the clock runs: 60 makes an hour a minute")
+	fs.Uint64Var(&o.Seed, "seed", 0, "`number` from which ids, codes and the default token are made")
+	fs.StringVar(&o.Token, "token", "", "the API `token` that is accepted (default: 40 hexadecimal digits made from -seed)")
+	fs.IntVar(&o.Subscribers, "subscribers", 0, "`number` of made-up subscribers to add to the first campaign")
+	switches(fs, o)
+	return o
+}
+
+// switches registers the options that may also be changed while the Service runs. The command line, the
+// page and the controls all set them through it.
+func switches(fs *flag.FlagSet, o *Options) {
+	o.fill()
+	fs.IntVar(&o.Limit, "limit", o.Limit, "calls in a window")
+	fs.DurationVar(&o.Window, "window", o.Window, "length of the window")
+	choice(fs, &o.WindowKind, "window-kind", "how calls are counted", Fixed, Sliding, Bucket, None)
+	fs.DurationVar(&o.Latency, "latency", o.Latency, "time that an answer takes")
+	fs.Float64Var(&o.Jitter, "jitter", o.Jitter, "`sigma` of a log-normal factor on the latency, such as 0.35")
+	choice(fs, &o.CallsLeft, "calls-left", "how calls_left is written", Number, Text, Null, Missing)
+	choice(fs, &o.Empty, "empty", "how an empty text is written", Quotes, AsNull, Absent)
+	fs.BoolVar(&o.ErrorsAs200, "errors-as-200", o.ErrorsAs200, "send errors with HTTP status 200")
+	fs.IntVar(&o.AuthStatus, "auth-status", o.AuthStatus, "HTTP `status` of a refused token")
+	fs.BoolVar(&o.LegacyToken, "legacy-token", o.LegacyToken, "take the token from the parameter api_token")
+	fs.BoolVar(&o.Inactive, "inactive", o.Inactive, "refuse the account as inactive")
+	fs.BoolVar(&o.PendingByDefault, "pending-by-default", o.PendingByDefault, "make referrals of goals with several events pending even if status does not ask for it")
+	fs.BoolVar(&o.RefuseRepeats, "refuse-repeats", o.RefuseRepeats, "refuse an event that was completed before")
+	fs.Var(&o.FaultRules, "faults", "`rules` such as \"500 every 10; cut every 50 on /confirm; 429 times 3\"; kinds: "+strings.Join(kindNames(), ", "))
+}
+
+// fill puts the defaults where nothing was said.
+func (o *Options) fill() {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.Speed = either(o.Speed, 1)
+	o.Limit = either(o.Limit, DefaultLimit)
+	o.Window = either(o.Window, time.Hour)
+	o.WindowKind = either(o.WindowKind, Fixed)
+	o.CallsLeft = either(o.CallsLeft, Number)
+	o.Empty = either(o.Empty, Quotes)
+	o.AuthStatus = either(o.AuthStatus, http.StatusBadRequest)
+}
+
+// check says what a switch was set to that makes no sense.
+func (o *Options) check() error {
+	switch {
+	case o.Limit < 1:
+		return fmt.Errorf("limit %d: must be at least 1; window-kind none lifts it", o.Limit)
+	case o.Window <= 0:
+		return fmt.Errorf("window %s: must be longer than nothing", o.Window)
+	case o.Latency < 0 || o.Jitter < 0:
+		return fmt.Errorf("latency %s and jitter %g: must not be negative", o.Latency, o.Jitter)
+	case o.AuthStatus < 400 || o.AuthStatus > 499:
+		return fmt.Errorf("auth-status %d: must be between 400 and 499", o.AuthStatus)
+	case o.Speed <= 0:
+		return fmt.Errorf("speed %g: must be more than nothing", o.Speed)
+	}
+	return nil
+}
+
+func either[T comparable](value, fallback T) T {
+	var zero T
+	if value == zero {
+		return fallback
+	}
+	return value
+}
+
+// choice registers a flag that takes one of a few words.
+func choice[T ~string](fs *flag.FlagSet, target *T, name, usage string, words ...T) {
+	var list []string
+	for _, word := range words {
+		list = append(list, string(word))
+	}
+	fs.Var(&oneOf[T]{target, words}, name, usage+": `"+strings.Join(list, "|")+"`")
+}
+
+type oneOf[T ~string] struct {
+	target *T
+	words  []T
+}
+
+func (f *oneOf[T]) String() string {
+	if f.target == nil { // package flag asks a zero value for its default
+		return ""
+	}
+	return string(*f.target)
+}
+
+func (f *oneOf[T]) Set(text string) error {
+	if !slices.Contains(f.words, T(text)) {
+		return fmt.Errorf("must be one of %v", f.words)
+	}
+	*f.target = T(text)
+	return nil
+}

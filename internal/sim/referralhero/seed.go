@@ -1,0 +1,81 @@
+package referralhero
+
+import (
+	"fmt"
+	"strconv"
+)
+
+// seed makes the three example campaigns. Their subscribers sign up through the API's own code.
+func (s *Service) seed() {
+	spring := s.addCampaign(List{
+		Name: "Spring Referral", Events: 1, URL: "https://www.example.com/join", Ranking: true,
+		Automations: Automations{Welcome: true, ReferralWelcome: true, Referral: true},
+		Bonuses:     []Bonus{{Title: "Coffee mug", Description: "For your first friend", Referrals: 1}},
+	})
+	partners := s.addCampaign(List{
+		Name: "Partner Programme", Events: 3, URL: "https://partners.example.com/start",
+		Automations: Automations{PendingWelcome: true, ConfirmedWelcome: true},
+	})
+	vip := s.addCampaign(List{Name: "VIP Waitlist", Events: 2, URL: "https://www.example.com/vip", Ranking: true})
+
+	grace := s.enrol(spring, "Grace Hopper", "grace@example.com", nil)
+	s.enrol(spring, "Ada Lovelace", "ada@example.com", grace)
+	s.enrol(spring, "Alan Turing", "alan@example.com", grace)
+	s.enrol(spring, "Katherine Johnson", "katherine@example.com", nil)
+
+	hedy := s.enrol(partners, "Hedy Lamarr", "hedy@example.com", nil)
+	s.enrol(partners, "Radia Perlman", "radia@example.com", hedy)
+	for name, events := range map[string]int{"barbara@example.com": 1, "margaret@example.com": 2} {
+		m := s.enrol(partners, name, name, hedy)
+		c := &call{parameters: &parameters{values: map[string]any{"email": name}}, campaign: partners, member: m, now: s.now().Unix()}
+		for _, complete := range []endpoint{track, confirm}[:events] {
+			if _, err := complete(s, c); err != nil {
+				panic(err)
+			}
+		}
+	}
+
+	edsger := s.enrol(vip, "Edsger Dijkstra", "edsger@example.com", nil)
+	s.enrol(vip, "Tony Hoare", "tony@example.com", edsger)
+	s.mails = mailbox{}
+}
+
+// enrol signs somebody up. A referral is pending where the goal has several events.
+func (s *Service) enrol(c *campaign, name, email string, referrer *member) *member {
+	values := map[string]any{"name": name, "email": email, "status": "custom_event_pending"}
+	if referrer != nil {
+		values["referrer"] = referrer.Code
+	}
+	m, _, err := s.signUp(&call{parameters: &parameters{values: values}, campaign: c, now: s.now().Unix()})
+	if err != nil {
+		panic(err)
+	}
+	return m
+}
+
+// populate adds n made-up subscribers to the first campaign. One in ten was referred by one before.
+func (s *Service) populate(n int) {
+	if n == 0 || len(s.campaigns) == 0 {
+		return
+	}
+	c := s.campaigns[0]
+	key := string(c.Identifier)
+	for i := range n {
+		values := map[string]any{
+			"name": "Subscriber " + strconv.Itoa(i+1), "source": "made-up",
+			key: map[Identifier]string{
+				ByEmail: fmt.Sprintf("subscriber%d@example.net", i+1), ByPhone: fmt.Sprintf("+1555%07d", i+1),
+			}[c.Identifier],
+		}
+		if values[key] == "" {
+			values[key] = "id-" + strconv.Itoa(i+1)
+		}
+		if i%10 == 9 {
+			values["referrer"] = c.members[s.random.IntN(len(c.members))].Code
+		}
+		if _, _, err := s.signUp(&call{parameters: &parameters{values: values}, campaign: c, now: s.now().Unix()}); err != nil {
+			panic(err)
+		}
+	}
+	s.mails = mailbox{}
+}
