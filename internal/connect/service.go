@@ -1,0 +1,160 @@
+package connect
+
+import (
+	"context"
+	"crypto/subtle"
+	"time"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+)
+
+// Service is what people do with connections.
+type Service struct {
+	Connections connectionReader
+	Consents    consents
+	Salesforce  consentPage
+	Broker      Caller
+	BaseURL     string // where Salesforce sends people back to, without a slash at the end
+	Now         func() time.Time
+}
+
+type connectionReader interface {
+	Connection(context.Context, bridge.AccountID, bridge.ConnectionID) (bridge.Connection, error)
+	Connections(context.Context, bridge.AccountID) ([]bridge.Connection, error)
+}
+
+type consents interface {
+	PutConsent(ctx context.Context, state bridge.Secret, c Consent) error
+	// TakeConsent gives a consent once: Conflict for a state that is unknown or was taken before.
+	TakeConsent(ctx context.Context, state bridge.Secret) (Consent, error)
+}
+
+type consentPage interface {
+	// LoginHost returns the origin for an environment. domain is what a person typed; it is read for
+	// bridge.MyDomain only, and Invalid if it is no host of Salesforce.
+	LoginHost(environment bridge.Environment, domain string) (string, error)
+	ConsentURL(loginHost, redirectURI string, state bridge.Secret, challenge string) string
+}
+
+// Wish is what a person asks for who wants to connect an org.
+type Wish struct {
+	Account     bridge.AccountID
+	Session     bridge.Secret // token of the session
+	Environment bridge.Environment
+	Domain      string            // My Domain, as typed
+	Campaign    bridge.CampaignID // where to return to; may be empty
+}
+
+// Departure is where to send the person, and the token that their browser has to bring back.
+type Departure struct {
+	URL     string
+	Browser bridge.Secret
+	Expires time.Time
+}
+
+// Start begins a consent. The error for a domain that is not Salesforce's is Invalid, with a message
+// for the field "domain".
+func (s Service) Start(ctx context.Context, w Wish) (Departure, error) {
+	const op = "connect.Start"
+	host, err := s.Salesforce.LoginHost(w.Environment, w.Domain)
+	if err != nil {
+		return Departure{}, bridge.E(op, "", err)
+	}
+	state, browser := bridge.NewToken(), bridge.NewToken()
+	consent := Consent{
+		Account: w.Account, Session: fingerprint(w.Session), Browser: fingerprint(browser),
+		Environment: w.Environment, LoginHost: host, Campaign: w.Campaign, Expires: s.Now().Add(patience),
+	}
+	if err := s.Consents.PutConsent(ctx, state, consent); err != nil {
+		return Departure{}, bridge.E(op, "", err)
+	}
+	return Departure{
+		URL:     s.Salesforce.ConsentURL(host, s.redirectURI(w.Environment), state, challenge(verifier(browser))),
+		Browser: browser, Expires: consent.Expires,
+	}, nil
+}
+
+// redirectURI differs by environment, so that a code from one kind of host is never taken for another's.
+func (s Service) redirectURI(e bridge.Environment) string {
+	return s.BaseURL + "/oauth/callback/" + string(e)
+}
+
+// Return is what comes back with the person.
+type Return struct {
+	Account     bridge.AccountID // of the session
+	Session     bridge.Secret    // token of the session
+	Browser     bridge.Secret    // token that Start gave to the browser
+	Environment bridge.Environment
+	State, Code bridge.Secret
+	Error       string // Salesforce's code instead of a Code
+}
+
+// Arrival is how a consent ended well.
+type Arrival struct {
+	Connection bridge.ConnectionID
+	Campaign   bridge.CampaignID // where the person came from; may be empty
+}
+
+// Finish turns a consent into a connection. A state works once, whatever comes of it. ProblemOf says
+// what an error means.
+func (s Service) Finish(ctx context.Context, r Return) (Arrival, error) {
+	const op = "connect.Finish"
+	consent, err := s.Consents.TakeConsent(ctx, r.State)
+	if bridge.KindOf(err) == bridge.Conflict {
+		return Arrival{}, fail(op, bridge.Denied, BadState)
+	}
+	if err != nil {
+		return Arrival{}, bridge.E(op, "", err)
+	}
+	switch {
+	case consent.Account != r.Account, !same(consent.Browser, fingerprint(r.Browser)), consent.Environment != r.Environment:
+		return Arrival{}, fail(op, bridge.Denied, BadState)
+	case !same(consent.Session, fingerprint(r.Session)):
+		return Arrival{}, fail(op, bridge.Denied, OtherSession)
+	case !s.Now().Before(consent.Expires):
+		return Arrival{}, fail(op, bridge.Denied, Expired)
+	}
+	switch {
+	case r.Error == "access_denied":
+		return Arrival{}, fail(op, bridge.Denied, Declined)
+	case r.Error == "server_error", r.Error == "temporarily_unavailable":
+		return Arrival{}, fail(op, bridge.Unavailable, NoAnswer)
+	case r.Error != "":
+		return Arrival{}, fail(op, bridge.Denied, AppRefused)
+	case r.Code.Empty():
+		return Arrival{}, fail(op, bridge.Invalid, NoExchange)
+	}
+	reply, err := s.Broker.Call(ctx, Request{Task: ExchangeCode, Account: consent.Account, Consent: &Code{
+		Code: Carried{r.Code}, Verifier: Carried{verifier(r.Browser)}, LoginHost: consent.LoginHost,
+		RedirectURI: s.redirectURI(consent.Environment), Environment: consent.Environment,
+	}})
+	if err != nil {
+		return Arrival{}, bridge.E(op, "", err)
+	}
+	return Arrival{Connection: reply.Connection, Campaign: consent.Campaign}, nil
+}
+
+func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+// List returns the account's connections, oldest first, with those that were disconnected.
+func (s Service) List(ctx context.Context, account bridge.AccountID) ([]bridge.Connection, error) {
+	return s.Connections.Connections(ctx, account)
+}
+
+// Get returns one connection of the account; NotFound if the account has none of that id.
+func (s Service) Get(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID) (bridge.Connection, error) {
+	return s.Connections.Connection(ctx, account, id)
+}
+
+// NotRevoked is the Code of a disconnected connection that Salesforce could not be told about: its
+// tokens are forgotten here, and an admin should revoke the app's access in the org's Setup.
+const NotRevoked = "not_revoked"
+
+// Disconnect ends a connection: Salesforce is told to revoke the grant, and its tokens are forgotten.
+// It succeeds although Salesforce cannot be reached, and then leaves the code NotRevoked. Repeating it
+// is harmless.
+func (s Service) Disconnect(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID) error {
+	const op = "connect.Disconnect"
+	_, err := s.Broker.Call(ctx, Request{Task: RevokeGrant, Account: account, Connection: id})
+	return bridge.E(op, "", err)
+}
