@@ -74,6 +74,11 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) (Result, error) {
 		return Result{}, ErrTooLarge
 	}
 	select {
+	case <-f.runtime.closing: // else the next select might choose the free slot
+		return Result{}, ErrClosed
+	default:
+	}
+	select {
 	case f.slots <- struct{}{}:
 	case <-ctx.Done():
 		return Result{}, ctx.Err()
