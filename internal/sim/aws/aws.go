@@ -2,12 +2,16 @@
 // Secrets Manager, SES v2 and Lambda's Invoke. Point any AWS SDK at it with AWS_ENDPOINT_URL.
 //
 // It is bounded and strict. What it knows, it does as AWS does; an operation or a parameter that it does not know is refused by
-// name, never ignored, so that nothing works here by accident and fails in the cloud.
+// name, never ignored, so that nothing works here by accident and fails in the cloud. Requests must be signed, for the right
+// service and region, but the signature itself is not verified: there are no secret keys here.
+//
+// Things can be made to go wrong (Options.Fault), callers can be held to their roles (Options.Authorize), and everything can be
+// kept in a file (Save, Load, Keep).
 package aws
 
 import (
-	"context"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/referralbridge/referralbridge/internal/sim/aws/dynamodb"
@@ -32,11 +36,11 @@ type Options struct {
 	Invoke lambda.Invoker
 
 	// Authorize is asked before each operation, once for each action and resource that it needs: action as in a policy
-	// ("dynamodb:PutItem"), resource as an ARN. An error becomes AccessDeniedException. Nil lets everybody in.
+	// ("dynamodb:PutItem"), resource as an ARN. An error becomes AccessDeniedException, and ends its message. Nil lets everybody in.
 	Authorize func(accessKey, action, resource string) error
 
 	// Fault is asked before each operation, with the service as in a policy ("sqs") and the operation ("SendMessage").
-	// Nil, or an answer of nil, means that nothing goes wrong.
+	// It may look at the request but must leave its body alone. Nil, or an answer of nil, means that nothing goes wrong.
 	Fault func(service, operation string, r *http.Request) *Fault
 }
 
@@ -62,7 +66,9 @@ type Server struct {
 	SES      *ses.Server
 	Lambda   *lambda.Server
 
-	options Options
+	options  Options
+	services []service
+	still    sync.RWMutex // held alone by Save, shared by what changes the state
 }
 
 // New returns an empty AWS.
@@ -70,7 +76,7 @@ func New(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Server{
+	s := &Server{
 		DynamoDB: dynamodb.New(dynamodb.Options{Now: o.Now}),
 		SQS:      sqs.New(sqs.Options{Now: o.Now}),
 		Secrets:  secretsmanager.New(secretsmanager.Options{Now: o.Now}),
@@ -78,18 +84,6 @@ func New(o Options) *Server {
 		Lambda:   lambda.New(lambda.Options{Invoke: o.Invoke}),
 		options:  o,
 	}
+	s.services = s.directory()
+	return s
 }
-
-// ServeHTTP answers one request of an AWS client, or shows a person the mails that were sent (GET /mails).
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	http.Error(w, "not yet", http.StatusNotImplemented)
-}
-
-// Save writes everything that is kept to a file, which is replaced in one step.
-func (s *Server) Save(path string) error { return nil }
-
-// Load replaces everything that is kept by what Save wrote. A file that does not exist is an empty AWS.
-func (s *Server) Load(path string) error { return nil }
-
-// Keep loads the file, saves to it every so often, and once more when the context ends; then it returns.
-func (s *Server) Keep(ctx context.Context, path string, every time.Duration) error { return nil }
