@@ -13,8 +13,8 @@ type Broker struct {
 	Grants      grants
 	Connections connections
 	Salesforce  authority
-	Now         func() time.Time
-	Pause       func(context.Context) error // between two looks at a grant: Moment, but in tests
+	Now         func() time.Time            // time.Now unless set
+	Pause       func(context.Context) error // between two looks at a grant; Moment unless set
 	Log         *slog.Logger
 }
 
@@ -45,8 +45,8 @@ type connections interface {
 type authority interface {
 	// Exchange redeems a code. Its error has the code UntrustedHost if the org's host is not Salesforce's.
 	Exchange(context.Context, Code) (Issued, error)
-	Refresh(ctx context.Context, host string, refresh bridge.Secret) (Issued, error)
-	Revoke(ctx context.Context, host string, token bridge.Secret) error
+	Refresh(ctx context.Context, instance, loginHost string, refresh bridge.Secret) (Issued, error)
+	Revoke(ctx context.Context, instance string, token bridge.Secret) error
 	// Profile asks, with the new token, who it belongs to. Its error has the code OrgMismatch unless the
 	// token endpoint, the user's identity and the org itself agree.
 	Profile(context.Context, Issued) (Profile, error)
@@ -69,6 +69,20 @@ type Profile struct {
 	OrgName   string
 	Edition   string
 	IsSandbox bool
+}
+
+func (b *Broker) now() time.Time {
+	if b.Now == nil {
+		return time.Now()
+	}
+	return b.Now()
+}
+
+func (b *Broker) pause(ctx context.Context) error {
+	if b.Pause == nil {
+		return Moment(ctx)
+	}
+	return b.Pause(ctx)
 }
 
 // Call does what the request asks for.

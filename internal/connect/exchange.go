@@ -33,7 +33,7 @@ func (b *Broker) keep(ctx context.Context, account bridge.AccountID, code Code, 
 	id, err := b.Connections.ConnectionOf(ctx, account, i.Org, i.User)
 	if bridge.KindOf(err) == bridge.NotFound {
 		c := bridge.Connection{
-			ID: bridge.ConnectionID(bridge.NewID("c")), Account: account, Org: i.Org, User: i.User, CreatedAt: b.Now(),
+			ID: bridge.ConnectionID(bridge.NewID("c")), Account: account, Org: i.Org, User: i.User, CreatedAt: b.now(),
 		}
 		b.describe(&c, code, i, p)
 		return c.ID, b.Connections.CreateConnection(ctx, c, granted(bridge.Grant{Account: account, Connection: c.ID}, i))
@@ -57,7 +57,7 @@ func (b *Broker) keep(ctx context.Context, account bridge.AccountID, code Code, 
 func (b *Broker) describe(c *bridge.Connection, code Code, i Issued, p Profile) {
 	c.OrgName, c.Username, c.Edition, c.IsSandbox = p.OrgName, p.Username, p.Edition, p.IsSandbox
 	c.Environment, c.LoginHost, c.Instance = code.Environment, code.LoginHost, i.Instance
-	c.Status, c.Code, c.StatusAt = bridge.Active, "", b.Now()
+	c.Status, c.Code, c.StatusAt = bridge.Active, "", b.now()
 }
 
 // granted returns the grant after a consent: nothing of the former one is in it but its versions.

@@ -31,14 +31,14 @@ const (
 // renew returns an access token that is newer than version have, by at most one refresh at a time.
 func (b *Broker) renew(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID, have int) (Reply, error) {
 	const op = "connect.renew"
-	owner, until := bridge.NewID("lease"), b.Now().Add(queueing)
+	owner, until := bridge.NewID("lease"), b.now().Add(queueing)
 	doubt := false
 	for {
 		grant, err := b.Grants.Grant(ctx, account, id)
 		if err != nil {
 			return Reply{}, bridge.E(op, "", err)
 		}
-		now := b.Now()
+		now := b.now()
 		held := now.Before(grant.LeaseUntil)
 		switch {
 		case grant.Status == bridge.Active && grant.Access.Version > have:
@@ -61,7 +61,7 @@ func (b *Broker) renew(ctx context.Context, account bridge.AccountID, id bridge.
 		if now.After(until) || !b.time(ctx, spare) {
 			return Reply{}, &bridge.Error{Op: op, Kind: bridge.Throttled, After: max(time.Second, grant.LeaseUntil.Sub(now))}
 		}
-		if err := b.Pause(ctx); err != nil {
+		if err := b.pause(ctx); err != nil {
 			return Reply{}, bridge.E(op, bridge.Unavailable, err)
 		}
 	}
@@ -70,7 +70,7 @@ func (b *Broker) renew(ctx context.Context, account bridge.AccountID, id bridge.
 // time reports whether that much of the invocation is left.
 func (b *Broker) time(ctx context.Context, need time.Duration) bool {
 	deadline, limited := ctx.Deadline()
-	return !limited || deadline.Sub(b.Now()) >= need
+	return !limited || deadline.Sub(b.now()) >= need
 }
 
 func reply(g bridge.Grant) Reply {
@@ -96,7 +96,7 @@ func (b *Broker) refresh(ctx context.Context, was bridge.Grant, doubt bool) (Rep
 	next := was
 	next.LeaseOwner, next.LeaseUntil, next.InFlight = "", time.Time{}, false
 
-	issued, err := b.Salesforce.Refresh(ctx, was.Access.Instance, was.RefreshToken)
+	issued, err := b.Salesforce.Refresh(ctx, was.Access.Instance, connection.LoginHost, was.RefreshToken)
 	if err == nil && (issued.Org != connection.Org || issued.User != connection.User) {
 		err = fail(op, bridge.Revoked, OrgMismatch)
 	}
@@ -106,13 +106,13 @@ func (b *Broker) refresh(ctx context.Context, was bridge.Grant, doubt bool) (Rep
 	case bridge.UnknownOutcome:
 		// The lease stays, as it would after a crash: until it ends, nobody shows the token again.
 		log.ErrorContext(ctx, "refresh without a known outcome", "err", err)
-		return Reply{}, &bridge.Error{Op: op, Kind: bridge.Throttled, Code: bridge.CodeOf(err), After: was.LeaseUntil.Sub(b.Now())}
+		return Reply{}, &bridge.Error{Op: op, Kind: bridge.Throttled, Code: bridge.CodeOf(err), After: was.LeaseUntil.Sub(b.now())}
 	case bridge.Revoked:
 		log.ErrorContext(ctx, "grant is dead", "err", err, "in_doubt", doubt)
 		next.Status = bridge.NeedsReconnect
 	case bridge.Denied:
 		log.ErrorContext(ctx, "org refuses us", "err", err)
-		next.Status, next.LeaseUntil = bridge.NeedsAdmin, b.Now().Add(probation)
+		next.Status, next.LeaseUntil = bridge.NeedsAdmin, b.now().Add(probation)
 	default:
 		log.WarnContext(ctx, "refresh was not carried out", "err", err)
 		if settled := b.Grants.SettleGrant(ctx, was, next, nil); settled != nil {
@@ -121,7 +121,7 @@ func (b *Broker) refresh(ctx context.Context, was bridge.Grant, doubt bool) (Rep
 		return Reply{}, bridge.E(op, "", err)
 	}
 	next.Code = bridge.CodeOf(err)
-	connection.Status, connection.Code, connection.StatusAt = next.Status, next.Code, b.Now()
+	connection.Status, connection.Code, connection.StatusAt = next.Status, next.Code, b.now()
 	settled := b.Grants.SettleGrant(ctx, was, next, &connection)
 	if bridge.KindOf(settled) == bridge.Conflict {
 		// A person has connected the org anew meanwhile, and the dead grant is no longer the one in use.
@@ -156,7 +156,7 @@ func (b *Broker) store(ctx context.Context, was, next bridge.Grant, connection b
 	const op = "connect.store"
 	var changed *bridge.Connection
 	if connection.Status != next.Status || connection.Instance != next.Access.Instance {
-		connection.Status, connection.Code, connection.StatusAt = next.Status, "", b.Now()
+		connection.Status, connection.Code, connection.StatusAt = next.Status, "", b.now()
 		connection.Instance = next.Access.Instance
 		changed = &connection
 	}
@@ -181,7 +181,7 @@ func (b *Broker) store(ctx context.Context, was, next bridge.Grant, connection b
 		if !b.time(ctx, spare) {
 			return Reply{}, bridge.E(op, "", err)
 		}
-		if err := b.Pause(ctx); err != nil {
+		if err := b.pause(ctx); err != nil {
 			return Reply{}, bridge.E(op, bridge.Unavailable, err)
 		}
 	}

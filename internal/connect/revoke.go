@@ -35,7 +35,7 @@ func (b *Broker) revoke(ctx context.Context, account bridge.AccountID, id bridge
 			Access:        bridge.AccessToken{Version: was.Access.Version + 1, Instance: was.Access.Instance},
 			LeaseSequence: was.LeaseSequence, Status: bridge.Disconnected,
 		}
-		connection.Status, connection.Code, connection.StatusAt = bridge.Disconnected, "", b.Now()
+		connection.Status, connection.Code, connection.StatusAt = bridge.Disconnected, "", b.now()
 		if !done.Revoked {
 			connection.Code = NotRevoked
 		}

@@ -14,8 +14,15 @@ type Service struct {
 	Consents    consents
 	Salesforce  consentPage
 	Broker      Caller
-	BaseURL     string // where Salesforce sends people back to, without a slash at the end
-	Now         func() time.Time
+	BaseURL     string           // where Salesforce sends people back to, without a slash at the end
+	Now         func() time.Time // time.Now unless set
+}
+
+func (s Service) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
 }
 
 type connectionReader interface {
@@ -63,7 +70,7 @@ func (s Service) Start(ctx context.Context, w Wish) (Departure, error) {
 	state, browser := bridge.NewToken(), bridge.NewToken()
 	consent := Consent{
 		Account: w.Account, Session: fingerprint(w.Session), Browser: fingerprint(browser),
-		Environment: w.Environment, LoginHost: host, Campaign: w.Campaign, Expires: s.Now().Add(patience),
+		Environment: w.Environment, LoginHost: host, Campaign: w.Campaign, Expires: s.now().Add(patience),
 	}
 	if err := s.Consents.PutConsent(ctx, state, consent); err != nil {
 		return Departure{}, bridge.E(op, "", err)
@@ -111,7 +118,7 @@ func (s Service) Finish(ctx context.Context, r Return) (Arrival, error) {
 		return Arrival{}, fail(op, bridge.Denied, BadState)
 	case !same(consent.Session, fingerprint(r.Session)):
 		return Arrival{}, fail(op, bridge.Denied, OtherSession)
-	case !s.Now().Before(consent.Expires):
+	case !s.now().Before(consent.Expires):
 		return Arrival{}, fail(op, bridge.Denied, Expired)
 	}
 	switch {

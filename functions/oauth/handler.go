@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/connect"
+	"github.com/referralbridge/referralbridge/internal/signin"
+)
+
+// browserCookie holds the token that ties a consent to the browser that began it.
+const browserCookie = "oauth"
+
+// largest is far more than the form of /oauth/start needs.
+const largest = 8 << 10
+
+type consents interface {
+	Start(context.Context, connect.Wish) (connect.Departure, error)
+	Finish(context.Context, connect.Return) (connect.Arrival, error)
+}
+
+type sessions interface {
+	Session(ctx context.Context, token bridge.Secret) (bridge.Session, error)
+}
+
+// routes answers the two ends of a consent.
+func routes(c consents, s sessions, jar signin.Jar) http.Handler {
+	h := handler{c, s, jar}
+	mux := http.NewServeMux()
+	mux.Handle("POST /oauth/start", http.NewCrossOriginProtection().Handler(http.HandlerFunc(h.start)))
+	mux.HandleFunc("GET /oauth/callback/{environment}", h.callback)
+	return mux
+}
+
+type handler struct {
+	consents consents
+	sessions sessions
+	jar      signin.Jar
+}
+
+// start sends a person to Salesforce. The form has environment, domain and, to come back to it, campaign.
+func (h handler) start(w http.ResponseWriter, r *http.Request) {
+	r.Body = http.MaxBytesReader(w, r.Body, largest)
+	token := h.jar.Read(r, signin.SessionCookie)
+	session, err := h.sessions.Session(r.Context(), token)
+	if err != nil {
+		problem(w, r, sessionProblem(err), "", err)
+		return
+	}
+	campaign := bridge.CampaignID(r.PostFormValue("campaign"))
+	departure, err := h.consents.Start(r.Context(), connect.Wish{
+		Account: session.Account, Session: token, Campaign: campaign,
+		Environment: bridge.Environment(r.PostFormValue("environment")), Domain: r.PostFormValue("domain"),
+	})
+	if err != nil {
+		p := connect.ProblemOf(err)
+		if bridge.KindOf(err) == bridge.Invalid {
+			p = connect.UntrustedHost
+		}
+		problem(w, r, p, campaign, err)
+		return
+	}
+	h.jar.Write(w, browserCookie, departure.Browser, time.Until(departure.Expires))
+	leave(w, departure.URL)
+}
+
+// callback takes in a person who comes back from Salesforce, with a code or with an error.
+func (h handler) callback(w http.ResponseWriter, r *http.Request) {
+	token, browser := h.jar.Read(r, signin.SessionCookie), h.jar.Read(r, browserCookie)
+	session, err := h.sessions.Session(r.Context(), token)
+	if err != nil {
+		problem(w, r, sessionProblem(err), "", err)
+		return
+	}
+	h.jar.Clear(w, browserCookie)
+	query := r.URL.Query()
+	arrival, err := h.consents.Finish(r.Context(), connect.Return{
+		Account: session.Account, Session: token, Browser: browser,
+		Environment: bridge.Environment(r.PathValue("environment")),
+		State:       bridge.NewSecret(query.Get("state")), Code: bridge.NewSecret(query.Get("code")), Error: query.Get("error"),
+	})
+	if err != nil {
+		problem(w, r, connect.ProblemOf(err), "", err)
+		return
+	}
+	leave(w, "/connections?"+with("connected", string(arrival.Connection), arrival.Campaign))
+}
+
+// sessionProblem tells a session that has ended from one that could not be looked up.
+func sessionProblem(err error) connect.Problem {
+	if bridge.KindOf(err) == bridge.Denied {
+		return connect.OtherSession
+	}
+	return connect.NoAnswer
+}
+
+// problem sends the person back to the console with the code of what went wrong.
+func problem(w http.ResponseWriter, r *http.Request, p connect.Problem, campaign bridge.CampaignID, err error) {
+	slog.WarnContext(r.Context(), "no connection", "route", r.Pattern, "problem", p, "kind", bridge.KindOf(err), "err", err)
+	leave(w, "/connections?"+with("problem", string(p), campaign))
+}
+
+func with(name, value string, campaign bridge.CampaignID) string {
+	query := url.Values{name: {value}}
+	if campaign != "" {
+		query.Set("campaign", string(campaign))
+	}
+	return query.Encode()
+}
+
+// leave redirects. The page that is left had secrets in its address: nobody may keep it, or tell the next
+// site about it.
+func leave(w http.ResponseWriter, to string) {
+	w.Header().Set("Location", to)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	w.WriteHeader(http.StatusSeeOther)
+}

@@ -1,0 +1,48 @@
+// Command token-broker is the Lambda that alone holds refresh tokens and talks to Salesforce's token
+// endpoint. Other functions invoke it and wait: to redeem the code of a consent, to get an access token
+// that is newer than the one they have, or to end a connection.
+//
+// It promises that at most one refresh of a grant is under way at any time, and that a new token is
+// stored before anybody uses it. For that its time-out, 25 seconds, must stay shorter than the lease of a
+// refresh, 60 seconds. Asking it again is always safe. A failure goes back to the caller with its
+// meaning; nothing is queued here.
+package main
+
+import (
+	"context"
+	"errors"
+	"log"
+	"log/slog"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"github.com/referralbridge/referralbridge/internal/config"
+	"github.com/referralbridge/referralbridge/internal/connect"
+	"github.com/referralbridge/referralbridge/internal/salesforce"
+	"github.com/referralbridge/referralbridge/internal/secrets"
+	"github.com/referralbridge/referralbridge/internal/store"
+)
+
+func main() {
+	slog.SetDefault(lambdacontext.NewLogger())
+	var env config.Env
+	table, clientID := env.Need("TABLE"), env.Need("SALESFORCE_CLIENT_ID")
+	appSecret, brokerSecret := env.Need("APP_SECRET"), env.Need("BROKER_SECRET")
+	hosts := salesforce.Hosts{Simulator: env.Simulator()}
+	aws, err := awsconfig.LoadDefaultConfig(context.Background())
+	if err := errors.Join(env.Err(), err); err != nil {
+		log.Fatal(err)
+	}
+	manager := secretsmanager.NewFromConfig(aws)
+	ours := &secrets.Reader{Client: manager, ID: brokerSecret}
+	data := secrets.DataKeys(&secrets.Reader{Client: manager, ID: appSecret})
+	grants := store.New(dynamodb.NewFromConfig(aws), table, data).WithRefreshTokens(secrets.RefreshKeys(ours))
+	lambda.Start(handle(&connect.Broker{
+		Grants: grants, Connections: grants, Log: slog.Default(),
+		Salesforce: salesforce.OAuth{HTTP: hosts.TokenClient(), Hosts: hosts, ClientID: clientID, Secret: clientSecret(ours)},
+	}))
+}
