@@ -7,12 +7,12 @@ type Contact struct {
 	ID                 string // 15 or 18 characters; empty: the org gives one
 	FirstName          string
 	LastName           string
-	Email              string // as stored in the org, however malformed
+	Email              string // as the org holds it, however malformed
 	Phone              string
 	Title              string
-	AccountID          string
+	AccountID          string // an account that is not there is made
 	HasOptedOutOfEmail bool
 	EmailBounced       time.Time // zero: it did not
-	Created            time.Time // zero: now
+	Created            time.Time // zero: when the org was made
 	Modified           time.Time // zero: Created
 }

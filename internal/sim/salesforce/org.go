@@ -1,7 +1,12 @@
 package salesforce
 
 import (
+	"iter"
+	"math/rand/v2"
 	"net/http"
+	"slices"
+	"strings"
+	"sync"
 	"time"
 )
 
@@ -14,11 +19,11 @@ type Options struct {
 	Now func() time.Time
 
 	Name           string // the organization's name; default "Acme Outdoor"
-	OrganizationID string // 15 or 18 characters; default 00D5g000004AbCdEAK
-	Username       string // who administers the org, and connects it; default admin@acme.example
+	OrganizationID string // 15 or 18 characters; default DefaultOrganizationID
+	Username       string // who administers the org; default "admin@acme.example"
 
-	// The one app that may ask for a grant. Defaults: a fixed consumer key and secret, and any redirect
-	// URI on this machine (localhost, 127.0.0.1).
+	// The one app that may ask for a grant. Default: DefaultClientID, DefaultClientSecret, and any
+	// redirect URI on this machine (localhost or 127.0.0.1).
 	ClientID     string
 	ClientSecret string
 	RedirectURIs []string
@@ -27,27 +32,309 @@ type Options struct {
 	PKCEOptional        bool          // an authorize request without code_challenge is accepted
 	SessionTimeout      time.Duration // how long an access token works after it was issued; default 2 h
 	DailyRequests       int           // API calls per rolling 24 hours; default 115,000
-	Latency             time.Duration // added to every API and token answer
+	Latency             time.Duration // added to every answer of the token endpoint and the API
 
-	// Contacts are the org's contacts; nil means Generate(Generated, Seed).
+	// Contacts are the org's contacts; nil means that Generated contacts (0: 1,000; negative: none) are made
+	// by Generate from Seed.
 	Contacts  []Contact
-	Generated int // how many to generate; 0 means 1,000, negative none
+	Generated int
 	Seed      uint64
 }
 
-// Org is a simulated org: an http.Handler. It is safe for concurrent use.
+// What an org has if its Options do not say otherwise.
+const (
+	DefaultOrganizationID = "00D5g000004AbCdEAK"
+	DefaultClientID       = "3MVG9demoReferralBridgeConsumerKey.0123456789"
+	DefaultClientSecret   = "demo-consumer-secret"
+)
+
+// Org is a simulated org: an http.Handler, safe for concurrent use.
 type Org struct {
 	options Options
+	orgID   id
+	admin   id // the user who administers the org
+	routes  http.Handler
+	calls   calls
+	auth    grants
+	cursors cursors
+
+	mu       sync.RWMutex
+	tables   map[string]*table      // by folded name
+	hidden   map[id]map[string]bool // by user: fields, as object.field, folded
+	switches Switches
+	faults   faults
 }
 
-// New returns an org with its data in place. It panics if an id among the options is not one.
-func New(o Options) *Org { return &Org{options: o} }
+// New returns an org with its data in place. It panics if OrganizationID or the id of a contact is not one.
+func New(options Options) *Org {
+	o := &Org{options: options, hidden: map[id]map[string]bool{}}
+	setDefault(&o.options.Name, "Acme Outdoor")
+	setDefault(&o.options.OrganizationID, DefaultOrganizationID)
+	setDefault(&o.options.Username, "admin@acme.example")
+	setDefault(&o.options.ClientID, DefaultClientID)
+	setDefault(&o.options.ClientSecret, DefaultClientSecret)
+	setDefault(&o.options.SessionTimeout, 2*time.Hour)
+	setDefault(&o.options.DailyRequests, 115_000)
+	setDefault(&o.options.Generated, 1_000)
+	if o.options.Now == nil {
+		o.options.Now = time.Now
+	}
+	o.orgID = mustID(o.options.OrganizationID)
+	o.switches = Switches{Rotation: !options.StaticRefreshTokens, AppInstalled: true,
+		Latency: Duration(options.Latency), DailyRequests: o.options.DailyRequests}
+	o.auth.reset()
+	o.calls.now = o.now
+	o.seed()
+	o.options.Contacts = nil // they are in the table now
+	o.routes = o.newRoutes()
+	return o
+}
 
-// ServeHTTP answers OAuth, REST, the pages and the control routes.
-func (o *Org) ServeHTTP(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }
+func setDefault[T comparable](to *T, value T) {
+	var zero T
+	if *to == zero {
+		*to = value
+	}
+}
 
-// Snapshot returns the org's records, grants and switches as JSON, for Restore.
-func (o *Org) Snapshot() ([]byte, error) { return []byte("{}"), nil }
+func mustID(text string) id {
+	of, err := parseID(text)
+	if err != nil {
+		panic("salesforce: " + text + " is " + err.Error())
+	}
+	return of
+}
 
-// Restore replaces records, grants and switches by those of a Snapshot. On an error nothing has changed.
-func (o *Org) Restore(snapshot []byte) error { return nil }
+func (o *Org) now() time.Time { return o.options.Now().Truncate(time.Second) }
+
+func (o *Org) table(object string) *table { return o.tables[fold(object)] }
+
+// visible reports whether a user's field-level security shows a field. The caller holds the lock.
+func (o *Org) visible(user id, b *object, f *field) bool {
+	return f.basic || !o.hidden[user][fold(b.name+"."+f.name)]
+}
+
+// SetVisible shows a field to a user or hides it, as an administrator does by field-level security. A
+// field that cannot be hidden stays visible. user is a username; the names are those of the API.
+func (o *Org) SetVisible(user, object, field string, visible bool) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	who, ok := o.user(user)
+	t := o.table(object)
+	if !ok || t == nil || t.field(field) == nil {
+		return refuse(404, "NOT_FOUND", "no such user or field")
+	}
+	key := fold(t.name + "." + field)
+	if visible {
+		delete(o.hidden[who.id()], key)
+		return nil
+	}
+	if o.hidden[who.id()] == nil {
+		o.hidden[who.id()] = map[string]bool{}
+	}
+	o.hidden[who.id()][key] = true
+	return nil
+}
+
+// user finds an active user by username. The caller holds the lock.
+func (o *Org) user(name string) (row, bool) {
+	t := o.table("User")
+	for _, r := range t.rows {
+		if strings.EqualFold(t.field("Username").value(r), name) && t.field("IsActive").value(r) == "true" {
+			return r, true
+		}
+	}
+	return "", false
+}
+
+// userValue reads a field of a user. The caller holds the lock.
+func (o *Org) userValue(user id, field string) string {
+	t := o.table("User")
+	if at := t.find(user); at >= 0 {
+		return t.field(field).value(t.rows[at])
+	}
+	return ""
+}
+
+// seed fills the tables.
+func (o *Org) seed() {
+	o.tables = map[string]*table{}
+	for name, b := range newSchema() {
+		o.tables[name] = newTable(b)
+	}
+	founded := time.Date(2022, 5, 2, 9, 0, 0, 0, time.UTC)
+	o.put("Organization", map[string]string{"Id": string(o.orgID), "Name": o.options.Name, "OrganizationType": "Enterprise Edition",
+		"InstanceName": "USA5G", "DefaultLocaleSidKey": "en_US", "LanguageLocaleKey": "en_US", "TimeZoneSidKey": "GMT",
+		"CreatedDate": datetimeValue(founded), "SystemModstamp": datetimeValue(founded)})
+	users := o.seedUsers(founded)
+	o.admin = users[0]
+	o.seedStages()
+	contacts := slices.Values(o.options.Contacts)
+	if o.options.Contacts == nil {
+		contacts = Generate(o.options.Generated, o.options.Seed)
+	}
+	o.seedContacts(contacts, users)
+	o.seedOpportunities(users)
+}
+
+// put adds a row as it is.
+func (o *Org) put(object string, named map[string]string) {
+	t := o.table(object)
+	values := make([]string, t.width)
+	for name, v := range named {
+		values[t.field(name).at] = v
+	}
+	if values[0] == "" {
+		values[0] = string(t.nextID())
+	}
+	t.append(packRow(values))
+}
+
+func (o *Org) seedUsers(founded time.Time) []id {
+	_, domain, _ := strings.Cut(o.options.Username, "@")
+	for _, u := range []struct{ username, first, last, active string }{
+		{o.options.Username, "Dana", "Reeve", "true"},
+		{"marco.sales@" + domain, "Marco", "Bianchi", "true"},
+		{"aiko.sales@" + domain, "Aiko", "Mori", "true"},
+		{"integration@" + domain, "", "Integration", "true"},
+		{"former@" + domain, "Pat", "Former", ""},
+	} {
+		o.put("User", map[string]string{"Username": u.username, "FirstName": u.first, "LastName": u.last, "Email": u.username, "IsActive": u.active,
+			"UserType": "Standard", "TimeZoneSidKey": "GMT", "LocaleSidKey": "en_US", "LanguageLocaleKey": "en_US",
+			"CreatedDate": datetimeValue(founded), "LastModifiedDate": datetimeValue(founded), "SystemModstamp": datetimeValue(founded)})
+	}
+	var users []id
+	for _, r := range o.table("User").rows {
+		users = append(users, r.id())
+	}
+	return users
+}
+
+func (o *Org) seedStages() {
+	for i, s := range []struct{ name, probability, forecast, closed, won, active string }{
+		{"Prospecting", "10", "Pipeline", "", "", "true"},
+		{"Qualification", "10", "Pipeline", "", "", "true"},
+		{"Needs Analysis", "20", "Pipeline", "", "", "true"},
+		{"Value Proposition", "50", "Pipeline", "", "", "true"},
+		{"Id. Decision Makers", "60", "Pipeline", "", "", "true"},
+		{"Perception Analysis", "70", "Pipeline", "", "", "true"},
+		{"Proposal/Price Quote", "75", "Pipeline", "", "", "true"},
+		{"Negotiation/Review", "90", "Pipeline", "", "", "true"},
+		{"Closed Won", "100", "Closed", "true", "true", "true"},
+		{"Closed Lost", "0", "Omitted", "true", "", "true"},
+		{"Verbal Yes (old)", "95", "Pipeline", "", "", ""},
+	} {
+		o.put("OpportunityStage", map[string]string{"ApiName": s.name, "MasterLabel": s.name, "IsActive": s.active, "IsClosed": s.closed, "IsWon": s.won,
+			"SortOrder": numberValue(float64(i + 1)), "DefaultProbability": s.probability, "ForecastCategoryName": s.forecast})
+	}
+}
+
+// seedContacts loads contacts, and makes the accounts that they name.
+func (o *Org) seedContacts(contacts iter.Seq[Contact], users []id) {
+	t := o.table("Contact")
+	at := func(name string) int { return t.field(name).at }
+	first, last, email, phone, title, account := at("FirstName"), at("LastName"), at("Email"), at("Phone"), at("Title"), at("AccountId")
+	owner, optedOut, bounced := at("OwnerId"), at("HasOptedOutOfEmail"), at("EmailBouncedDate")
+	created, createdBy, modified, modifiedBy, stamp := at("CreatedDate"), at("CreatedById"), at("LastModifiedDate"), at("LastModifiedById"), at("SystemModstamp")
+
+	var rows []row
+	var unnamed []int // rows whose id is still to be given
+	newest := makeID("003", 0)
+	accounts := map[id]bool{}
+	values := make([]string, t.width)
+	for c := range contacts {
+		clear(values)
+		if c.ID == "" {
+			unnamed = append(unnamed, len(rows))
+			values[0] = string(newest)
+		} else {
+			of := mustID(c.ID)
+			newest = max(newest, of)
+			values[0] = string(of)
+		}
+		if c.Created.IsZero() {
+			c.Created = o.now()
+		}
+		if c.Modified.IsZero() {
+			c.Modified = c.Created
+		}
+		if c.AccountID != "" {
+			of := mustID(c.AccountID)
+			accounts[of] = true
+			values[account] = string(of)
+		}
+		values[first], values[last], values[email], values[phone], values[title] = c.FirstName, c.LastName, c.Email, c.Phone, c.Title
+		values[optedOut], values[bounced] = boolValue(c.HasOptedOutOfEmail), datetimeValue(c.EmailBounced)
+		values[owner], values[createdBy], values[modifiedBy] = string(users[1+len(rows)%2]), string(users[0]), string(users[0])
+		values[created], values[modified] = datetimeValue(c.Created), datetimeValue(c.Modified)
+		values[stamp] = values[modified]
+		rows = append(rows, packRow(values))
+	}
+	for _, i := range unnamed {
+		newest = newest.next()
+		values = rows[i].values(t.width)
+		values[0] = string(newest)
+		rows[i] = packRow(values)
+	}
+	t.load(rows)
+	o.seedAccounts(accounts, users)
+}
+
+func (o *Org) seedAccounts(ids map[id]bool, users []id) {
+	t := o.table("Account")
+	founded := datetimeValue(time.Date(2022, 6, 1, 9, 0, 0, 0, time.UTC))
+	var rows []row
+	for of := range ids {
+		name, trade := company(of)
+		values := make([]string, t.width)
+		for field, v := range map[string]string{"Id": string(of), "Name": name, "Type": "Customer - Direct", "Industry": trade, "OwnerId": string(users[1]),
+			"CreatedDate": founded, "CreatedById": string(users[0]), "LastModifiedDate": founded, "LastModifiedById": string(users[0]), "SystemModstamp": founded} {
+			values[t.field(field).at] = v
+		}
+		rows = append(rows, packRow(values))
+	}
+	t.load(rows)
+}
+
+// seedOpportunities gives every twentieth contact an opportunity: most with the contact in a role,
+// some with two contacts, some with none yet.
+func (o *Org) seedOpportunities(users []id) {
+	random := rand.New(rand.NewPCG(o.options.Seed, 6))
+	contacts, opportunities, stages := o.table("Contact"), o.table("Opportunity"), o.table("OpportunityStage")
+	last, account := contacts.field("LastName"), contacts.field("AccountId")
+	for at := 7; at < len(contacts.rows); at += 20 {
+		contact := contacts.rows[at]
+		stage := stages.rows[random.IntN(len(stages.rows)-1)]
+		created := o.now().AddDate(0, 0, -random.IntN(300)-1)
+		values := map[string]string{
+			"Name": last.value(contact) + " - " + titles[random.IntN(3)] + " package", "AccountId": account.value(contact), "OwnerId": string(users[1+random.IntN(2)]),
+			"StageName": stages.field("ApiName").value(stage), "IsClosed": stages.field("IsClosed").value(stage), "IsWon": stages.field("IsWon").value(stage),
+			"Probability": stages.field("DefaultProbability").value(stage), "ForecastCategoryName": stages.field("ForecastCategoryName").value(stage),
+			"CloseDate": created.AddDate(0, 3, 0).Format(time.DateOnly), "Type": "New Customer", "LeadSource": "Web",
+			"CreatedDate": datetimeValue(created), "CreatedById": string(users[0]), "LastStageChangeDate": datetimeValue(created),
+			"LastModifiedDate": datetimeValue(created), "LastModifiedById": string(users[0]), "SystemModstamp": datetimeValue(created),
+		}
+		if random.IntN(10) > 0 {
+			values["Amount"] = numberValue(round(100+random.Float64()*20_000, 2))
+		}
+		roles := 1
+		switch random.IntN(10) {
+		case 0:
+			roles = 0
+		case 1, 2:
+			roles = 2
+		}
+		if roles > 0 {
+			values["ContactId"] = string(contact.id())
+		}
+		o.put("Opportunity", values)
+		opportunity := opportunities.rows[len(opportunities.rows)-1]
+		o.writeHistory(users[0], opportunities, opportunity.values(opportunities.width), values["CreatedDate"])
+		for n := range min(roles, len(contacts.rows)) {
+			o.put("OpportunityContactRole", map[string]string{"OpportunityId": string(opportunity.id()), "ContactId": string(contacts.rows[(at+n)%len(contacts.rows)].id()),
+				"Role": []string{"Decision Maker", "Influencer"}[n], "IsPrimary": boolValue(n == 0),
+				"CreatedDate": values["CreatedDate"], "CreatedById": string(users[0]), "LastModifiedDate": values["CreatedDate"],
+				"LastModifiedById": string(users[0]), "SystemModstamp": values["CreatedDate"]})
+		}
+	}
+}

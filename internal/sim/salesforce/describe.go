@@ -1,0 +1,122 @@
+package salesforce
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+)
+
+// describeGlobal lists the objects.
+func (o *Org) describeGlobal(w http.ResponseWriter, c call) error {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	var list []map[string]any
+	for _, name := range slices.Sorted(maps.Keys(o.tables)) {
+		list = append(list, o.tables[name].brief(c.version))
+	}
+	answerJSON(w, http.StatusOK, map[string]any{"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": list})
+	return nil
+}
+
+// brief is what every description of an object begins with.
+func (b *object) brief(version string) map[string]any {
+	base := "/services/data/v" + version + "/sobjects/" + b.name
+	writable := !b.readOnly
+	return map[string]any{
+		"name": b.name, "label": b.label, "labelPlural": b.plural, "keyPrefix": b.prefix, "custom": false, "customSetting": false,
+		"queryable": true, "retrieveable": true, "searchable": writable, "createable": writable, "updateable": writable, "deletable": writable,
+		"undeletable": false, "layoutable": writable, "triggerable": writable, "deprecatedAndHidden": false, "feedEnabled": false,
+		"mergeable": false, "replicateable": writable, "activateable": false,
+		"urls": map[string]string{"sobject": base, "describe": base + "/describe", "rowTemplate": base + "/{ID}"},
+	}
+}
+
+// describeBriefly answers at an object's own URL.
+func (o *Org) describeBriefly(w http.ResponseWriter, c call) error {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	t, err := o.object(c)
+	if err != nil {
+		return err
+	}
+	answerJSON(w, http.StatusOK, map[string]any{"objectDescribe": t.brief(c.version), "recentItems": []any{}})
+	return nil
+}
+
+// describe tells all about an object, as far as the user's field-level security shows it: a hidden
+// field looks like one that is not there.
+func (o *Org) describe(w http.ResponseWriter, c call) error {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	t, err := o.object(c)
+	if err != nil {
+		return err
+	}
+	about := t.brief(c.version)
+	fields := []map[string]any{}
+	for _, f := range t.fields {
+		if o.visible(c.user, t.object, f) {
+			fields = append(fields, o.describeField(t, f))
+		}
+	}
+	about["fields"] = fields
+	about["childRelationships"] = []any{}
+	about["recordTypeInfos"] = []any{}
+	answerJSON(w, http.StatusOK, about)
+	return nil
+}
+
+func (o *Org) describeField(t *table, f *field) map[string]any {
+	writable := !f.readOnly && !t.readOnly && f.derive == nil
+	about := map[string]any{
+		"name": f.name, "label": f.label, "type": string(f.kind), "soapType": f.kind.soapType(), "length": f.length, "byteLength": 3 * f.length,
+		"precision": 0, "scale": f.scale, "digits": 0, "custom": false, "nillable": !f.required, "createable": writable,
+		"updateable": writable && !f.createOnly, "filterable": true, "sortable": true, "groupable": f.kind.text() || f.kind.id(),
+		"idLookup": f.kind == kindID || f.kind == kindEmail, "externalId": false, "unique": false, "caseSensitive": false, "calculated": false,
+		"nameField": f.name == "Name", "defaultedOnCreate": f.kind == kindBoolean || f.name == "OwnerId" || f.readOnly,
+		"restrictedPicklist": f.kind == kindPicklist, "permissionable": !f.basic, "deprecatedAndHidden": false,
+		"picklistValues": o.picklist(t, f), "referenceTo": []string{}, "relationshipName": nil, "defaultValue": nil, "inlineHelpText": nil,
+	}
+	if f.to != "" {
+		about["referenceTo"], about["relationshipName"] = []string{f.to}, f.relation
+	}
+	switch {
+	case f.kind == kindInt:
+		about["digits"] = 9
+	case f.kind.number():
+		about["precision"] = 16 + f.scale
+	case f.kind == kindBoolean:
+		about["defaultValue"] = false
+	}
+	return about
+}
+
+// picklist lists the values of a picklist, active ones and others. The org's only one is the stage.
+func (o *Org) picklist(t *table, f *field) []map[string]any {
+	list := []map[string]any{}
+	if f.kind != kindPicklist {
+		return list
+	}
+	stages := o.table("OpportunityStage")
+	for _, r := range stages.rows {
+		list = append(list, map[string]any{"value": stages.field("ApiName").value(r), "label": stages.field("MasterLabel").value(r),
+			"active": stages.field("IsActive").value(r) == "true", "defaultValue": false, "validFor": nil})
+	}
+	return list
+}
+
+func (k kind) soapType() string {
+	switch {
+	case k.id():
+		return "tns:ID"
+	case k == kindInt:
+		return "xsd:int"
+	case k.number():
+		return "xsd:double"
+	case k == kindDatetime:
+		return "xsd:dateTime"
+	case k == kindBoolean, k == kindDate:
+		return "xsd:" + string(k)
+	}
+	return "xsd:string"
+}

@@ -1,0 +1,376 @@
+package salesforce
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// emailForm is about what the org checks of an address; it has never asked whether mail arrives.
+var emailForm = regexp.MustCompile(`^[^\s@,;:<>()\[\]"\\]+@[^\s@,;:<>()\[\]"\\.]+(\.[^\s@,;:<>()\[\]"\\.]+)*\.[^\s@.]{2,}$`)
+
+func refuse(status int, code, message string, fields ...string) error {
+	return &apiError{status: status, code: code, message: message, fields: fields}
+}
+
+// create adds a record with the given fields, as user. The caller holds the lock for writing.
+func (o *Org) create(user id, t *table, input map[string]any) (id, error) {
+	if t.readOnly {
+		return "", refuse(400, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "entity type cannot be inserted: "+t.label)
+	}
+	values := make([]string, t.width)
+	if err := o.assign(user, t, values, input, true); err != nil {
+		return "", err
+	}
+	var missing []string
+	for _, f := range t.fields {
+		if f.required && !f.readOnly && f.kind != kindBoolean && f.name != "OwnerId" && values[f.at] == "" {
+			missing = append(missing, f.name)
+		}
+	}
+	if len(missing) > 0 {
+		return "", refuse(400, "REQUIRED_FIELD_MISSING", "Required fields are missing: ["+strings.Join(missing, ", ")+"]", missing...)
+	}
+	now := datetimeValue(o.now())
+	set := func(name, value string) {
+		if f := t.field(name); f != nil {
+			values[f.at] = value
+		}
+	}
+	created := t.nextID()
+	set("Id", string(created))
+	set("CreatedDate", now)
+	set("CreatedById", string(user))
+	if f := t.field("OwnerId"); f != nil && values[f.at] == "" {
+		values[f.at] = string(user)
+	}
+	o.store(user, t, -1, values)
+	if contact := t.field("ContactId"); t.name == "Opportunity" && values[contact.at] != "" {
+		_, err := o.create(user, o.table("OpportunityContactRole"), map[string]any{
+			"OpportunityId": string(created), "ContactId": values[contact.at], "IsPrimary": true})
+		return created, err
+	}
+	return created, nil
+}
+
+// update changes the given fields of the record at a position. The caller holds the lock for writing.
+func (o *Org) update(user id, t *table, at int, input map[string]any) error {
+	if t.readOnly {
+		return refuse(400, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "entity type cannot be updated: "+t.label)
+	}
+	if t.isDeleted(t.rows[at]) {
+		return refuse(404, "ENTITY_IS_DELETED", "entity is deleted")
+	}
+	values := t.rows[at].values(t.width)
+	if err := o.assign(user, t, values, input, false); err != nil {
+		return err
+	}
+	o.store(user, t, at, values)
+	return nil
+}
+
+// remove marks the record at a position as deleted, and the contact roles of what it was part of.
+func (o *Org) remove(user id, t *table, at int) error {
+	if t.readOnly || t.deleted == nil {
+		return refuse(400, "INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id")
+	}
+	if t.isDeleted(t.rows[at]) {
+		return refuse(404, "ENTITY_IS_DELETED", "entity is deleted")
+	}
+	values := t.rows[at].values(t.width)
+	values[t.deleted.at] = "true"
+	o.store(user, t, at, values)
+	if t.name == "Opportunity" {
+		for _, at := range o.children("OpportunityContactRole", "OpportunityId", values[0]) {
+			if err := o.remove(user, o.table("OpportunityContactRole"), at); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// children returns the positions of the records, not deleted, that refer to a parent by an indexed field.
+func (o *Org) children(object, reference, parent string) []int {
+	t := o.table(object)
+	f := t.field(reference)
+	var found []int
+	for _, at := range t.indexes[f].positions(fold(parent)) {
+		if f.value(t.rows[at]) == parent && !t.isDeleted(t.rows[at]) {
+			found = append(found, int(at))
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// store writes a record's values, at a position or (-1) as a new one, and does what the org itself
+// does then: stamps, what a stage implies, history, one primary role.
+func (o *Org) store(user id, t *table, at int, values []string) {
+	now := datetimeValue(o.now())
+	before := make([]string, t.width)
+	if at >= 0 {
+		before = t.rows[at].values(t.width)
+	}
+	set := func(name, value string) {
+		if f := t.field(name); f != nil {
+			values[f.at] = value
+		}
+	}
+	set("LastModifiedDate", now)
+	set("LastModifiedById", string(user))
+	set("SystemModstamp", now)
+	changed := func(name string) bool { f := t.field(name); return before[f.at] != values[f.at] }
+	if t.name == "Opportunity" && (at < 0 || changed("StageName")) {
+		stages := o.table("OpportunityStage")
+		if stage, ok := o.stage(values[t.field("StageName").at]); ok {
+			for _, name := range []string{"IsClosed", "IsWon", "ForecastCategoryName"} {
+				set(name, stages.field(name).value(stage))
+			}
+			if !changed("Probability") {
+				set("Probability", stages.field("DefaultProbability").value(stage))
+			}
+		}
+		set("LastStageChangeDate", now)
+	}
+	if at < 0 {
+		t.append(packRow(values))
+	} else {
+		t.replace(at, packRow(values))
+	}
+	switch t.name {
+	case "Opportunity":
+		if at < 0 || changed("StageName") || changed("Amount") || changed("Probability") || changed("CloseDate") {
+			o.writeHistory(user, t, values, now)
+		}
+	case "OpportunityContactRole":
+		if values[t.field("IsPrimary").at] == "true" && values[t.deleted.at] == "" {
+			o.makePrimary(user, values)
+		}
+	}
+}
+
+// stage finds an active stage by the name that opportunities carry.
+func (o *Org) stage(name string) (row, bool) {
+	t := o.table("OpportunityStage")
+	for _, r := range t.rows {
+		if strings.EqualFold(t.field("ApiName").value(r), name) && t.field("IsActive").value(r) == "true" {
+			return r, true
+		}
+	}
+	return "", false
+}
+
+func (o *Org) writeHistory(user id, opportunities *table, of []string, now string) {
+	t := o.table("OpportunityHistory")
+	values := make([]string, t.width)
+	values[0] = string(t.nextID())
+	for name, from := range map[string]string{"OpportunityId": "Id", "StageName": "StageName", "Amount": "Amount",
+		"Probability": "Probability", "CloseDate": "CloseDate", "ForecastCategory": "ForecastCategoryName"} {
+		values[t.field(name).at] = of[opportunities.field(from).at]
+	}
+	values[t.field("CreatedById").at] = string(user)
+	values[t.field("CreatedDate").at] = now
+	values[t.field("SystemModstamp").at] = now
+	t.append(packRow(values))
+}
+
+// makePrimary takes the mark from the opportunity's other roles, and writes the contact to the opportunity.
+func (o *Org) makePrimary(user id, role []string) {
+	t := o.table("OpportunityContactRole")
+	opportunity := role[t.field("OpportunityId").at]
+	primary := t.field("IsPrimary")
+	for _, at := range o.children(t.name, "OpportunityId", opportunity) {
+		other := t.rows[at].values(t.width)
+		if other[0] != role[0] && other[primary.at] == "true" {
+			other[primary.at] = ""
+			o.store(user, t, at, other)
+		}
+	}
+	opportunities := o.table("Opportunity")
+	if at := opportunities.find(id(opportunity)); at >= 0 {
+		values := opportunities.rows[at].values(opportunities.width)
+		values[opportunities.field("ContactId").at] = role[t.field("ContactId").at]
+		opportunities.replace(at, packRow(values)) // no stamp: a role's change is no change of the opportunity
+	}
+}
+
+// assign puts what came in into values, or says what is wrong with it.
+func (o *Org) assign(user id, t *table, values []string, input map[string]any, creating bool) error {
+	var refused []string
+	for name := range input {
+		if name == "attributes" {
+			continue
+		}
+		f := t.field(name)
+		if f == nil || !o.visible(user, t.object, f) {
+			return refuse(400, "INVALID_FIELD", fmt.Sprintf("No such column '%s' on sobject of type %s", name, t.name))
+		}
+		if f.readOnly || f.derive != nil || f.createOnly && !creating {
+			refused = append(refused, f.name)
+		}
+	}
+	if len(refused) > 0 {
+		slices.Sort(refused)
+		verb := "update"
+		if creating {
+			verb = "create"
+		}
+		return refuse(400, "INVALID_FIELD_FOR_INSERT_UPDATE", fmt.Sprintf("Unable to %s fields: %s. Please check the security settings of this field "+
+			"and verify that it is read/write for your profile or permission set.", verb, strings.Join(refused, ", ")), refused...)
+	}
+	for _, f := range t.fields { // in the object's order, so that the same input fails the same way
+		for name, v := range input {
+			if !strings.EqualFold(name, f.name) {
+				continue
+			}
+			value, err := o.convert(t, f, v)
+			if err != nil {
+				return err
+			}
+			if value == "" && f.required && !creating && f.kind != kindBoolean {
+				return refuse(400, "REQUIRED_FIELD_MISSING", "Required fields are missing: ["+f.name+"]", f.name)
+			}
+			values[f.at] = value
+		}
+	}
+	return nil
+}
+
+// convert checks a JSON value against a field and returns it as rows hold it.
+func (o *Org) convert(t *table, f *field, v any) (string, error) {
+	wrongType := func(what string) error {
+		return refuse(400, "JSON_PARSER_ERROR", fmt.Sprintf("Cannot deserialize instance of %s from value %v of field %s", what, v, f.name))
+	}
+	if v == nil {
+		return "", nil
+	}
+	switch {
+	case f.kind == kindBoolean:
+		b, ok := v.(bool)
+		if !ok {
+			return "", wrongType("boolean")
+		}
+		return boolValue(b), nil
+	case f.kind.number():
+		number, ok := v.(json.Number)
+		if !ok {
+			return "", wrongType("double")
+		}
+		n, err := number.Float64()
+		if err != nil || n >= 1e16 || n <= -1e16 {
+			return "", refuse(400, "NUMBER_OUTSIDE_VALID_RANGE", f.label+": value outside of valid range on numeric field: "+number.String(), f.name)
+		}
+		return numberValue(round(n, f.scale)), nil
+	}
+	text, ok := v.(string)
+	if !ok {
+		return "", wrongType("string")
+	}
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return "", nil
+	}
+	switch f.kind {
+	case kindDate:
+		if _, err := time.Parse(time.DateOnly, text); err != nil {
+			return "", wrongType("date")
+		}
+		return text, nil
+	case kindDatetime:
+		when, ok := parseDatetime(text)
+		if !ok {
+			return "", wrongType("datetime")
+		}
+		return datetimeValue(when), nil
+	case kindID, kindReference:
+		to := o.tables[fold(f.to)]
+		of, err := parseID(text)
+		if err != nil || string(of[:3]) != to.prefix {
+			return "", refuse(400, "MALFORMED_ID", f.label+": id value of incorrect type: "+text, f.name)
+		}
+		if _, ok := to.parent(string(of)); !ok {
+			return "", refuse(400, "INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id")
+		}
+		return string(of), nil
+	}
+	if utf8.RuneCountInString(text) > f.length {
+		return "", refuse(400, "STRING_TOO_LONG", fmt.Sprintf("%s: data value too large: %s (max length=%d)", f.label, text, f.length), f.name)
+	}
+	if f.kind == kindEmail && !emailForm.MatchString(text) {
+		return "", refuse(400, "INVALID_EMAIL_ADDRESS", f.label+": invalid email address: "+text, f.name)
+	}
+	if f.kind == kindPicklist {
+		stage, ok := o.stage(text)
+		if !ok {
+			return "", refuse(400, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", f.label+": bad value for restricted picklist field: "+text, f.name)
+		}
+		text = o.table("OpportunityStage").field("ApiName").value(stage)
+	}
+	return text, nil
+}
+
+// appendRecord writes a record as REST does: its attributes, then the columns.
+func appendRecord(b []byte, t *table, r row, columns []*column, version string) []byte {
+	b = append(b, `{"attributes":{"type":"`...)
+	b = append(b, t.name...)
+	b = append(b, `","url":"/services/data/v`...)
+	b = append(b, version...)
+	b = append(b, "/sobjects/"...)
+	b = append(b, t.name...)
+	b = append(b, '/')
+	b = append(b, r.id()...)
+	b = append(b, `"}`...)
+	for _, c := range columns {
+		b = append(b, ',', '"')
+		b = append(b, c.name...)
+		b = append(b, '"', ':')
+		if c.parent == nil {
+			b = c.field.appendJSON(b, c.field.value(r))
+		} else if parent, ok := c.parent.parent(c.field.value(r)); ok {
+			b = appendRecord(b, c.parent, parent, c.children, version)
+		} else {
+			b = append(b, "null"...)
+		}
+	}
+	return append(b, '}')
+}
+
+// appendJSON writes a value of the field.
+func (f *field) appendJSON(b []byte, value string) []byte {
+	switch {
+	case f.kind == kindBoolean:
+		return strconv.AppendBool(b, value == "true")
+	case value == "":
+		return append(b, "null"...)
+	case f.kind == kindInt:
+		return append(b, value...)
+	case f.kind.number():
+		b = append(b, value...)
+		if !strings.Contains(value, ".") {
+			b = append(b, ".0"...) // as the org writes a double
+		}
+		return b
+	case f.kind == kindDatetime:
+		value = wireDatetime(value)
+	}
+	return appendText(b, value)
+}
+
+// appendText writes a JSON string; plain ASCII, most of what there is, without a detour.
+func appendText(b []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			quoted, _ := json.Marshal(text) // a string always marshals
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, text...)
+	return append(b, '"')
+}
