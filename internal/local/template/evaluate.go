@@ -1,7 +1,6 @@
 package template
 
 import (
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -247,10 +246,13 @@ func (e *evaluator) holds(node *yaml.Node) bool {
 		return e.text(operands[0]) == e.text(operands[1])
 	case name == "Fn::Not" && len(operands) == 1:
 		return !e.holds(operands[0])
-	case name == "Fn::And" && len(operands) > 1:
-		return !slices.ContainsFunc(operands, func(n *yaml.Node) bool { return !e.holds(n) })
-	case name == "Fn::Or" && len(operands) > 1:
-		return slices.ContainsFunc(operands, e.holds)
+	case (name == "Fn::And" || name == "Fn::Or") && len(operands) > 1:
+		all, any := true, false
+		for _, operand := range operands { // each of them, so that whatever is wrong is said
+			holds := e.holds(operand)
+			all, any = all && holds, any || holds
+		}
+		return name == "Fn::And" && all || name == "Fn::Or" && any
 	case name == "Fn::Equals", name == "Fn::Not", name == "Fn::And", name == "Fn::Or":
 		e.problem(node, "%s has the wrong number of operands", name)
 	case name != "":

@@ -154,6 +154,9 @@ func (t *Template) Model(in Input) (*Model, error) {
 		},
 	}
 	m := &Model{Functions: map[string]*Function{}, Queues: map[string]*Queue{}, Tables: map[string]*Table{}, Outputs: map[string]string{}}
+	for _, name := range slices.Sorted(maps.Keys(t.conditions)) {
+		e.condition(t.conditions[name], name)
+	}
 	for _, id := range slices.Sorted(maps.Keys(t.resources)) {
 		res := t.resources[id]
 		if res.condition != nil && !e.condition(res.condition, res.condition.Value) {

@@ -202,8 +202,12 @@ func (r *reader) problem(at *yaml.Node, format string, args ...any) {
 func (r *reader) err() error {
 	slices.SortStableFunc(r.problems, func(a, b *Problem) int { return a.Line - b.Line })
 	var errs []error
+	said := map[Problem]bool{} // what is read for each function is wrong for each
 	for _, p := range r.problems {
-		errs = append(errs, p)
+		if !said[*p] {
+			said[*p] = true
+			errs = append(errs, p)
+		}
 	}
 	return errors.Join(errs...)
 }
