@@ -58,7 +58,7 @@ func (c *Client) Contacts(ctx context.Context, s bridge.Selection, after, last b
 			c.optOutHidden.Store(true)
 			continue
 		}
-		return contacts, explain(err, s)
+		return contacts, explain(err, s, "FirstName", "Email", "Phone")
 	}
 }
 
@@ -191,29 +191,32 @@ func beyond(after bridge.SalesforceID) []string {
 	return []string{"Id > " + quote(string(after))}
 }
 
-// names reports whether err says that the connected user has no such field.
+// names reports whether err says that there is no such field, as far as the connected user may see.
 func names(err error, field string) bool {
 	var told words
-	return bridge.CodeOf(err) == noSuchField && errors.As(err, &told) && strings.Contains(told.text, field)
+	return bridge.CodeOf(err) == noSuchField && errors.As(err, &told) && strings.Contains(told.text, "'"+field+"'")
 }
 
-// explain lets a person read what Salesforce said about their filter, and what they can do about a field
-// that is hidden from the connected user.
-func explain(err error, s bridge.Selection) error {
+// explain lets a person read what they can do about a selected field that is hidden from the connected
+// user, and what Salesforce said about their filter.
+func explain(err error, s bridge.Selection, selected ...string) error {
 	var refusal *bridge.Error
 	var told words
 	if bridge.KindOf(err) != bridge.Invalid || !errors.As(err, &refusal) || !errors.As(err, &told) {
 		return err
 	}
-	for _, field := range []string{"FirstName", "Email", "Phone"} {
-		if s.Filter == "" && names(err, field) {
-			refusal.Message = "The connected Salesforce user may not see the field " + field + " of contacts. An administrator can change that in Setup > Field Accessibility."
+	for _, field := range selected {
+		if names(err, field) {
+			refusal.Message = "The connected Salesforce user may not see the field " + field +
+				" of contacts. An administrator can change that in Setup > Field Accessibility."
 			return err
 		}
 	}
 	if s.Filter != "" {
+		// Salesforce quotes the statement first, and says what is wrong with it in the last line.
+		lines := strings.Split(strings.TrimSpace(told.text), "\n")
 		refusal.Field = "filter"
-		refusal.Message = "Salesforce does not understand the filter: " + strings.Join(strings.Fields(told.text), " ")
+		refusal.Message = "Salesforce does not understand the filter: " + strings.TrimSpace(lines[len(lines)-1])
 	}
 	return err
 }
