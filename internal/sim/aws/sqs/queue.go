@@ -47,9 +47,14 @@ type message struct {
 func newQueue(name string, now time.Time) *queue {
 	q := &queue{Name: name, Created: now.Truncate(time.Second), Modified: now.Truncate(time.Second),
 		MaximumSize: largest, Retention: 345600, Visibility: 30, Encrypted: true}
+	q.open()
+	return q
+}
+
+// open makes what a snapshot does not keep.
+func (q *queue) open() {
 	q.clear()
 	q.changed = make(chan struct{})
-	return q
 }
 
 func (q *queue) arn() string { return arnPrefix + q.Name }

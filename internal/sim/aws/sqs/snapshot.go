@@ -3,10 +3,10 @@ package sqs
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 )
 
 // kept is a snapshot: all queues with their messages and receipts. Counters of requests are not part of it.
@@ -17,8 +17,8 @@ type kept struct {
 }
 
 type keptQueue struct {
-	*queue
-	Messages []*message
+	Queue    *queue
+	Messages []*message // in the order in which they were sent
 }
 
 // Snapshot returns everything that is kept as JSON that Restore reads.
@@ -28,7 +28,8 @@ func (s *Server) Snapshot() ([]byte, error) {
 	k := kept{Version: 1, Sent: s.sent}
 	for _, name := range slices.Sorted(maps.Keys(s.queues)) {
 		q := s.queues[name]
-		k.Queues = append(k.Queues, keptQueue{q, slices.SortedFunc(maps.Values(q.messages), func(a, b *message) int { return cmp.Compare(a.Number, b.Number) })})
+		messages := slices.SortedFunc(maps.Values(q.messages), func(a, b *message) int { return cmp.Compare(a.Number, b.Number) })
+		k.Queues = append(k.Queues, keptQueue{q, messages})
 	}
 	return json.Marshal(k)
 }
@@ -44,12 +45,14 @@ func (s *Server) Restore(snapshot []byte) error {
 	}
 	queues := map[string]*queue{}
 	for _, each := range k.Queues {
-		q := newQueue("", time.Time{})
-		each.queue.messages, each.queue.changed = q.messages, q.changed
-		for _, m := range each.Messages {
-			each.queue.put(m)
+		if each.Queue == nil {
+			return errors.New("snapshot of SQS: a queue is missing")
 		}
-		queues[each.Name] = each.queue
+		each.Queue.open()
+		for _, m := range each.Messages {
+			each.Queue.put(m)
+		}
+		queues[each.Queue.Name] = each.Queue
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
