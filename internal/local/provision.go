@@ -25,8 +25,8 @@ import (
 // Region is where everything is.
 const Region = "us-east-1"
 
-// operator is the access key of what the stack itself asks of AWS: creating resources and polling queues.
-const operator = "operator"
+// Operator is the access key of what the stack itself asks of AWS: creating resources and polling queues.
+const Operator = "operator"
 
 // endpoint is an AWS that is asked as the operator.
 type endpoint struct {
@@ -38,7 +38,7 @@ type endpoint struct {
 func connect(ctx context.Context, o Options) (*endpoint, error) {
 	key, secret := o.AccessKey, o.SecretKey
 	if key == "" {
-		key, secret = operator, operator
+		key, secret = Operator, Operator
 	}
 	c, err := config.LoadDefaultConfig(ctx, config.WithRegion(Region), config.WithBaseEndpoint(o.AWSEndpoint),
 		config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(key, secret, "")))

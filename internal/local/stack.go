@@ -48,6 +48,10 @@ type Options struct {
 	AccessKey      string // credentials for AWSEndpoint; if empty each function's name is its access key
 	SecretKey      string
 
+	// Created is called with the stack when everything it needs is there, before the first process is started: from then on
+	// functions may be invoked. It may be nil.
+	Created func(*Stack)
+
 	Listener net.Listener // of the HTTP API; any port of 127.0.0.1 if nil
 	Log      io.Writer    // what functions and the stack have to say, a line at a time; discarded if nil
 
@@ -228,6 +232,9 @@ func (s *Stack) start(ctx context.Context, o Options) error {
 			Timeout: f.Timeout, Memory: f.Memory, Concurrency: most,
 		})
 	}
+	if o.Created != nil {
+		o.Created(s)
+	}
 	if err := s.serve(o.Listener); err != nil {
 		return err
 	}
@@ -383,6 +390,23 @@ func (s *Stack) Stats(function string) Stats {
 		return Stats{}
 	}
 	return f.Stats()
+}
+
+// Authorize asks the policies in the template whether the owner of an access key may do something, such as
+// "dynamodb:GetItem", with the resource of an ARN. The stack's own Operator may do everything, and others nothing.
+func (s *Stack) Authorize(accessKey, action, resource string) error {
+	if accessKey == Operator {
+		return nil
+	}
+	f := s.Model.Functions[s.names[accessKey]]
+	switch {
+	case f == nil:
+		return errors.New("it is no function of the template")
+	case !f.Allows(action, resource):
+		return errors.New("no statement in the policies of " + s.names[accessKey] + " allows it")
+	default:
+		return nil
+	}
 }
 
 // Ref returns what Ref gives for a resource: a queue's URL, a table's or function's name, a secret's ARN. It is empty for
