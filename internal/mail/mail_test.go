@@ -37,7 +37,7 @@ func TestSend(t *testing.T) {
 	if len(sent) != 1 {
 		t.Fatalf("%d mails were sent, want 1", len(sent))
 	}
-	want := ses.Mail{ID: sent[0].ID, At: sent[0].At, From: "bridge@example.com", To: []string{"dana@example.com"},
+	want := ses.Mail{ID: sent[0].ID, At: sent[0].At, Headers: sent[0].Headers, From: "bridge@example.com", To: []string{"dana@example.com"},
 		Subject: message.Subject, Text: message.Text, HTML: message.HTML, Tags: map[string]string{"kind": "import"}}
 	if diff := cmp.Diff(want, sent[0]); diff != "" {
 		t.Errorf("mail (-want +got):\n%s", diff)

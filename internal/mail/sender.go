@@ -72,6 +72,7 @@ func meaning(op string, err error) error {
 		return failure // no answer
 	}
 	switch status := answered.HTTPStatusCode(); {
+	case status < http.StatusBadRequest: // an answer that was cut off: the SDK may have seen its beginning
 	case status == http.StatusTooManyRequests:
 		failure.Kind, failure.After = bridge.Throttled, time.Minute
 	case status == http.StatusForbidden:
