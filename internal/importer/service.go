@@ -2,8 +2,8 @@ package importer
 
 import (
 	"context"
-	"errors"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
@@ -12,7 +12,7 @@ import (
 
 // Service is what a person does with imports. Its fields are set once.
 type Service struct {
-	Imports     imports
+	Imports     history
 	Accounts    accounts
 	Campaigns   campaigns
 	Connections connections
@@ -22,131 +22,285 @@ type Service struct {
 	Jobs        jobs
 	Budget      budget.Budget
 	Now         func() time.Time
-	NewID       func() bridge.ImportID
 }
 
-// Preview says what an import would do, before anything is written.
-type Preview struct {
-	Total      int // contacts that would be imported
-	Without    int // of those examined: without the campaign's identifier
-	Malformed  int // with one that cannot be sent
-	Duplicates int // that share one with a contact before
-	OptedOut   int // that asked for no e-mail
-	Examined   int
-	Exact      bool          // every contact was examined
-	Calls      int           // to ReferralHero, expected
-	Duration   time.Duration // expected
-	Allowance  int           // calls in an hour
-	LeftNow    int           // calls that could be made at once
+// history keeps imports. Every write is a Conflict if what it stands on has changed.
+type history interface {
+	importRows
+	beginner
+	sheets
 }
 
-// Progress says how far an import is.
-type Progress struct {
-	Import    bridge.Import
-	Counts    bridge.Counts // of finished pages and of what the open ones have done so far
-	Remaining time.Duration // expected; 0 if nothing can be said
-	FinishAt  time.Time     // now and Remaining; zero if nothing can be said
-	Rate      float64       // contacts a minute since it started
+type beginner interface {
+	// BeginImport writes an import that is to run and reserves its campaign; Conflict if it is taken.
+	BeginImport(ctx context.Context, i bridge.Import, due time.Time) error
+	Imports(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, before bridge.ImportID, limit int) ([]bridge.Import, error)
 }
 
-// Row is what became of one contact.
-type Row struct {
-	Contact bridge.SalesforceID // empty if it vanished before anybody read it
-	Outcome bridge.Outcome
-	Reason  string
-}
-
-// Org is a Salesforce org as an import sees it.
-type Org interface {
-	counter
-	planner
-	reader
-}
-
-type counter interface {
-	CountContacts(ctx context.Context, s bridge.Selection) (int, error)
-	// Usage returns the org's API calls in the last 24 hours and how many it may make, as of the latest
-	// answer; zero if none said so.
-	Usage() (used, limit int)
-}
-
-type planner interface {
-	// ContactIDs returns up to limit ids above after, in order.
-	ContactIDs(ctx context.Context, s bridge.Selection, after bridge.SalesforceID, limit int) ([]bridge.SalesforceID, error)
-}
-
-type reader interface {
-	// Contacts returns the contacts above after and up to last, in order.
-	Contacts(ctx context.Context, s bridge.Selection, after, last bridge.SalesforceID) ([]bridge.Contact, error)
-	// EarliestContacts returns, for each value that a contact below before has, the lowest such contact.
-	EarliestContacts(ctx context.Context, s bridge.Selection, by bridge.Identifier, values []string, before bridge.SalesforceID) (map[string]bridge.SalesforceID, error)
-}
-
-type accounts interface {
-	Account(ctx context.Context, id bridge.AccountID) (bridge.Account, error)
+type sheets interface {
+	Page(ctx context.Context, account bridge.AccountID, id bridge.ImportID, number int) (Sheet, error)
+	Pages(ctx context.Context, account bridge.AccountID, id bridge.ImportID) iter.Seq2[Sheet, error]
 }
 
 type campaigns interface {
 	Campaign(ctx context.Context, account bridge.AccountID, id bridge.CampaignID) (bridge.Campaign, error)
 }
 
-type connections interface {
-	Connection(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID) (bridge.Connection, error)
-}
+// firstLook is when the sweep looks after an import that a person has just set going: its pump should be on the
+// queue long before.
+const firstLook = 2 * time.Minute
 
-type jobs interface {
-	Send(ctx context.Context, delay time.Duration, jobs ...Job) error
-}
-
-type imports interface {
-	Import(ctx context.Context, account bridge.AccountID, id bridge.ImportID) (bridge.Import, error)
-}
-
-var errUnfinished = errors.New("not built yet")
-
-// Preview examines up to 20,000 of the contacts that an import with these options would bring. Options
-// that cannot work are an Invalid error whose Field names the one at fault.
-func (s Service) Preview(ctx context.Context, account bridge.AccountID, o bridge.ImportOptions) (Preview, error) {
-	return Preview{}, errUnfinished
-}
-
-// Start begins an import. It returns Conflict if one runs in that campaign.
+// Start begins an import. Options that cannot work are an Invalid error with the Field at fault; a campaign in which
+// an import runs already is a Conflict.
 func (s Service) Start(ctx context.Context, account bridge.AccountID, startedBy string, o bridge.ImportOptions) (bridge.Import, error) {
-	return bridge.Import{}, errUnfinished
+	const op = "importer.Start"
+	org, _, err := s.check(ctx, account, &o)
+	if err != nil {
+		return bridge.Import{}, bridge.E(op, "", err)
+	}
+	now := s.Now().Truncate(time.Second)
+	i := bridge.Import{
+		ID: bridge.ImportID(bridge.NewID("i")), Account: account, Options: o, State: bridge.Running,
+		Bound: now, Pass: 1, StartedBy: startedBy, StartedAt: now, BeatAt: now,
+	}
+	if i.Total, err = org.CountContacts(ctx, selection(i)); err != nil {
+		return bridge.Import{}, bridge.E(op, "", refusedFilter(err))
+	}
+	return s.begin(ctx, op, i)
 }
 
-// Pause stops a running import before its next chunk.
+// begin reserves the campaign and sets the import going.
+func (s Service) begin(ctx context.Context, op string, i bridge.Import) (bridge.Import, error) {
+	err := s.Imports.BeginImport(ctx, i, s.Now().Add(firstLook))
+	if bridge.KindOf(err) == bridge.Conflict {
+		return bridge.Import{}, &bridge.Error{Op: op, Kind: bridge.Conflict, Err: err,
+			Message: "An import is already running in this campaign. Wait until it is done, or cancel it."}
+	}
+	if err != nil {
+		return bridge.Import{}, bridge.E(op, "", err)
+	}
+	i.Version++
+	// The import stands. If the pump is not taken, the sweep sends another one.
+	_ = s.Jobs.Send(ctx, 0, pump(i, true))
+	return i, nil
+}
+
+// Pause stops a running import before its next chunk. One that is paused stays so.
 func (s Service) Pause(ctx context.Context, account bridge.AccountID, id bridge.ImportID) (bridge.Import, error) {
-	return bridge.Import{}, errUnfinished
+	return s.change(ctx, "importer.Pause", account, id, func(i *bridge.Import) (bool, error) {
+		switch i.State {
+		case bridge.Paused:
+			return false, nil
+		case bridge.Running:
+			i.State, i.Parked, i.Until = bridge.Paused, "", time.Time{}
+			return true, nil
+		default:
+			return false, tooLate("importer.Pause")
+		}
+	})
 }
 
-// Resume goes on with an import that is paused, parked, or ended early.
-func (s Service) Resume(ctx context.Context, account bridge.AccountID, id bridge.ImportID) (bridge.Import, error) {
-	return bridge.Import{}, errUnfinished
-}
-
-// Cancel ends an import for good. What it added stays.
+// Cancel ends an import for good. What it has added stays.
 func (s Service) Cancel(ctx context.Context, account bridge.AccountID, id bridge.ImportID) (bridge.Import, error) {
-	return bridge.Import{}, errUnfinished
+	return s.change(ctx, "importer.Cancel", account, id, func(i *bridge.Import) (bool, error) {
+		switch i.State {
+		case bridge.Canceled:
+			return false, nil
+		case bridge.Running, bridge.Paused:
+			i.State, i.Parked, i.Until, i.EndedAt = bridge.Canceled, "", time.Time{}, s.Now()
+			return true, nil
+		default:
+			return false, tooLate("importer.Cancel")
+		}
+	})
 }
 
-// Retry tries the contacts that failed once more.
+// Resume goes on with an import that is paused, or that waits, or that ended early. It is a Conflict if another import
+// has the campaign meanwhile.
+func (s Service) Resume(ctx context.Context, account bridge.AccountID, id bridge.ImportID) (bridge.Import, error) {
+	const op = "importer.Resume"
+	i, err := s.Imports.Import(ctx, account, id)
+	if err != nil {
+		return bridge.Import{}, bridge.E(op, "", err)
+	}
+	if i.State == bridge.Broken {
+		i.State, i.Cause, i.EndedAt, i.BeatAt = bridge.Running, "", time.Time{}, s.Now()
+		return s.begin(ctx, op, i)
+	}
+	i, err = s.change(ctx, op, account, id, func(i *bridge.Import) (bool, error) {
+		switch {
+		case i.State == bridge.Running && i.Parked == "":
+			return false, nil
+		case i.State == bridge.Running || i.State == bridge.Paused:
+			i.State, i.Parked, i.Until, i.BeatAt = bridge.Running, "", time.Time{}, s.Now()
+			return true, nil
+		default:
+			return false, tooLate(op)
+		}
+	})
+	if err == nil {
+		err = bridge.E(op, "", s.Jobs.Send(ctx, 0, pump(i, true)))
+	}
+	return i, err
+}
+
+// Retry tries the contacts that failed once more, when an import is done.
 func (s Service) Retry(ctx context.Context, account bridge.AccountID, id bridge.ImportID) (bridge.Import, error) {
-	return bridge.Import{}, errUnfinished
+	const op = "importer.Retry"
+	i, err := s.Imports.Import(ctx, account, id)
+	if err != nil {
+		return bridge.Import{}, bridge.E(op, "", err)
+	}
+	if i.State != bridge.Done {
+		return bridge.Import{}, bridge.Say(op, bridge.Conflict, "", "Only an import that is done can try its failed contacts again.")
+	}
+	i.Open = nil
+	for sheet, err := range s.Imports.Pages(ctx, account, id) {
+		if err != nil {
+			return bridge.Import{}, bridge.E(op, "", err)
+		}
+		if sheet.Page.Counts.Failed > 0 {
+			i.Open = append(i.Open, sheet.Page.Number)
+		}
+	}
+	if len(i.Open) == 0 {
+		return bridge.Import{}, bridge.Say(op, bridge.Conflict, "", "No contact of this import has failed.")
+	}
+	i.State, i.Mail, i.EndedAt, i.BeatAt = bridge.Running, bridge.MailNone, time.Time{}, s.Now()
+	i.Pass++
+	return s.begin(ctx, op, i)
+}
+
+// change edits an import, again if somebody else changed it at the same moment. edit reports whether there is
+// anything to change.
+func (s Service) change(ctx context.Context, op string, account bridge.AccountID, id bridge.ImportID, edit func(*bridge.Import) (bool, error)) (bridge.Import, error) {
+	for range attempts {
+		i, err := s.Imports.Import(ctx, account, id)
+		if err != nil {
+			return bridge.Import{}, bridge.E(op, "", err)
+		}
+		changed, err := edit(&i)
+		if err != nil || !changed {
+			return i, err
+		}
+		switch {
+		case i.State.Ended():
+			err = s.Imports.EndImport(ctx, i)
+		case i.State == bridge.Paused:
+			err = s.Imports.SaveImport(ctx, i, time.Time{})
+		default:
+			err = s.Imports.SaveImport(ctx, i, s.Now().Add(firstLook))
+		}
+		if err == nil {
+			i.Version++
+			return i, nil
+		}
+		if bridge.KindOf(err) != bridge.Conflict {
+			return bridge.Import{}, bridge.E(op, "", err)
+		}
+	}
+	return bridge.Import{}, bridge.Say(op, bridge.Conflict, "", "The import is changing too quickly. Try again.")
+}
+
+func tooLate(op string) error {
+	return bridge.Say(op, bridge.Conflict, "", "The import has moved on: this cannot be done with it any more.")
+}
+
+// Progress says how far an import is.
+type Progress struct {
+	Import    bridge.Import
+	Counts    bridge.Counts // of finished pages, and of what the open ones have done so far
+	Remaining time.Duration // expected; 0 if nothing can be said
+	FinishAt  time.Time     // now and Remaining; zero if nothing can be said
+	Rate      float64       // contacts a minute, on average since it started; 0 while it does not run
 }
 
 // Get says how far an import is.
 func (s Service) Get(ctx context.Context, account bridge.AccountID, id bridge.ImportID) (Progress, error) {
-	return Progress{}, errUnfinished
+	const op = "importer.Get"
+	i, err := s.Imports.Import(ctx, account, id)
+	if err != nil {
+		return Progress{}, bridge.E(op, "", err)
+	}
+	p := Progress{Import: i, Counts: i.Counts}
+	for _, number := range i.Open[:min(window, len(i.Open))] {
+		sheet, err := s.Imports.Page(ctx, account, id, number)
+		if err != nil {
+			return Progress{}, bridge.E(op, "", err)
+		}
+		p.Counts = p.Counts.Minus(sheet.Page.Counts).Plus(sheet.counts())
+	}
+	if i.State != bridge.Running {
+		return p, nil
+	}
+	now := s.Now()
+	left := max(i.Total, i.Selected) - p.Counts.Sum()
+	if i.Planned {
+		left = i.Selected - p.Counts.Sum()
+	}
+	if i.Pass > 1 {
+		left += p.Counts.Failed
+	}
+	a, err := s.Accounts.Account(ctx, account)
+	if err != nil {
+		return Progress{}, bridge.E(op, "", err)
+	}
+	state, err := s.Budget.State(ctx, account, budget.ReferralHero, a.Allowance)
+	if err != nil {
+		return Progress{}, bridge.E(op, "", err)
+	}
+	p.Remaining = max(estimate(left, a.Allowance, s.Budget.Length, state, now), i.Until.Sub(now))
+	if p.Remaining > 0 {
+		p.FinishAt = now.Add(p.Remaining)
+	}
+	if minutes := now.Sub(i.StartedAt).Minutes(); minutes > 0 && i.Parked == "" {
+		p.Rate = float64(p.Counts.Sum()) / minutes
+	}
+	return p, nil
 }
 
-// List returns imports, newest first: those of the campaign, or of all if it is empty; those older than
-// before, or the newest if it is empty.
+// List returns imports, newest first: those of the campaign, or of all if it is empty; those older than before, or
+// the newest if it is empty.
 func (s Service) List(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, before bridge.ImportID, limit int) ([]bridge.Import, error) {
-	return nil, errUnfinished
+	found, err := s.Imports.Imports(ctx, account, campaign, before, limit)
+	return found, bridge.E("importer.List", "", err)
 }
 
-// Outcomes yields what became of every contact so far, in the order of their ids.
+// Row is what became of one contact.
+type Row struct {
+	Contact bridge.SalesforceID // empty if it was gone before anybody read it
+	Outcome bridge.Outcome
+	Reason  string
+}
+
+// Outcomes yields every contact that has an outcome so far, in order of their ids. It ends with the first error.
 func (s Service) Outcomes(ctx context.Context, account bridge.AccountID, id bridge.ImportID) iter.Seq2[Row, error] {
-	return func(yield func(Row, error) bool) { yield(Row{}, errUnfinished) }
+	return func(yield func(Row, error) bool) {
+		for sheet, err := range s.Imports.Pages(ctx, account, id) {
+			if err != nil {
+				yield(Row{}, bridge.E("importer.Outcomes", "", err))
+				return
+			}
+			for _, r := range sheet.Receipts {
+				for row := range rows(r) {
+					if !yield(row, nil) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// rows yields the contacts of a receipt that have an outcome.
+func rows(r bridge.Receipt) iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		ids := slices.Concat(r.Contacts, make([]bridge.SalesforceID, max(0, len(r.Codes)-len(r.Contacts))))
+		for n := range len(r.Codes) {
+			m := meanings[r.Codes[n]]
+			if m.outcome != "" && !yield(Row{ids[n], m.outcome, m.reason}) {
+				return
+			}
+		}
+	}
 }

@@ -1,0 +1,36 @@
+package importer
+
+import (
+	"context"
+	"time"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+)
+
+// source is what subscribers of an import carry in ReferralHero's field of that name. Together with the time
+// of their creation it tells them from those who came by themselves.
+const source = "imported_from_salesforce"
+
+// Hero is ReferralHero. left is the number of calls left in the hour, or negative if the answer did not say.
+type Hero interface {
+	// Clock returns ReferralHero's time.
+	Clock(ctx context.Context, token bridge.Secret) (time.Time, error)
+	// Add makes p a subscriber of the campaign, or finds the one that p is already.
+	Add(ctx context.Context, token bridge.Secret, campaign bridge.CampaignID, p Person) (s Subscriber, left int, err error)
+}
+
+// Person is somebody to add.
+type Person struct {
+	Identifier bridge.Identifier
+	Value      string
+	Name       string
+	URL        string
+	Source     string
+}
+
+// Subscriber is what ReferralHero answers about a person.
+type Subscriber struct {
+	Created   bool      // made by this very call
+	CreatedAt time.Time // to the second
+	Source    string
+}
