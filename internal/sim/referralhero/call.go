@@ -58,7 +58,9 @@ func (s *Service) api(pattern string, run endpoint) http.HandlerFunc {
 		case Silent, Cut:
 			reply.status = 0
 		case BrokenAfter:
+			counted := reply.counted
 			reply = page(http.StatusInternalServerError)
+			reply.counted = counted
 		case Truncated:
 			reply.body = reply.body[:len(reply.body)/2]
 		}

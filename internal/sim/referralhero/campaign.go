@@ -212,15 +212,15 @@ var orders = map[string]func(a, b *member) int{
 // order returns the comparison for a value of sort_by. An unknown one, or none, gives the newest first.
 func order(sortBy string) (compare func(a, b *member) int, name string) {
 	by, end, _ := cutLast(sortBy, "_")
-	compare, known := orders[by]
+	ascending, known := orders[by]
 	if !known || end != "asc" && end != "desc" {
 		return order("registration_desc")
 	}
 	return func(a, b *member) int {
 		if end == "desc" {
-			return cmp.Or(compare(b, a), bySignUp(a, b))
+			return cmp.Or(ascending(b, a), bySignUp(a, b))
 		}
-		return cmp.Or(compare(a, b), bySignUp(a, b))
+		return cmp.Or(ascending(a, b), bySignUp(a, b))
 	}, sortBy
 }
 

@@ -33,7 +33,7 @@ func readParameters(r *http.Request, body []byte) (*parameters, error) {
 		var object map[string]any
 		decoder := json.NewDecoder(bytes.NewReader(body))
 		decoder.UseNumber()
-		if err := decoder.Decode(&object); err != nil || object == nil {
+		if err := decoder.Decode(&object); err != nil { // null is no parameters
 			return p, errBody
 		}
 		if _, err := decoder.Token(); err != io.EOF {

@@ -33,7 +33,7 @@ func (s *Service) signUp(c *call) (m *member, created bool, err error) {
 		CreatedAt:     c.now, LastUpdatedAt: c.now,
 	}
 	referrer, wanted := c.text("referrer"), c.text("status")
-	verified := !c.Verification || !c.boolean("double_optin", true)
+	verified := !c.boolean("double_optin", true) || !c.Verification
 	if err := c.err(); err != nil {
 		return nil, false, err
 	}
