@@ -1,0 +1,32 @@
+// Command console is the Lambda behind every address but /oauth/: the pages with which people set up their
+// ReferralHero account, connect Salesforce, and start and follow imports.
+//
+// It promises that nothing but the sign-in and the files of a page is answered without a session, that a
+// session reaches its own account only, and that a form which comes from another site changes nothing. It
+// works without scripts. A failure is shown to the person, who may try again; the log has its cause.
+package main
+
+import (
+	"context"
+	"errors"
+	"log"
+	"log/slog"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/referralbridge/referralbridge/internal/apigw"
+	"github.com/referralbridge/referralbridge/internal/config"
+)
+
+func main() {
+	slog.SetDefault(lambdacontext.NewLogger())
+	var env config.Env
+	settings := readSettings(&env)
+	aws, err := awsconfig.LoadDefaultConfig(context.Background())
+	if err := errors.Join(env.Err(), err); err != nil {
+		log.Fatal(err)
+	}
+	lambda.Start(apigw.Serve(newConsole(settings, aws).handler()))
+}

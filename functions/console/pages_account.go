@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/referralbridge/referralbridge/internal/apigw"
+	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/budget"
+	"github.com/referralbridge/referralbridge/internal/campaign"
+)
+
+type accounts interface {
+	Account(ctx context.Context, id bridge.AccountID) (bridge.Account, error)
+	Usage(ctx context.Context, a bridge.Account) (budget.State, error)
+	SetToken(ctx context.Context, id bridge.AccountID, token bridge.Secret) error
+	SaveAccount(ctx context.Context, id bridge.AccountID, p campaign.Preferences) error
+}
+
+type accountPage struct {
+	Account           bridge.Account
+	Masked            string
+	Usage             budget.State
+	Notify, Allowance string // as typed
+	Least, Most       int
+}
+
+func (v *visit) account() error {
+	return v.showAccount(http.StatusOK, nil, nil)
+}
+
+// showAccount shows the page; typed gives what a form held that was not kept.
+func (v *visit) showAccount(status int, found []problem, typed func(*accountPage)) error {
+	a, err := v.Accounts.Account(v.ctx(), v.acc())
+	if err != nil {
+		return err
+	}
+	usage, err := v.Accounts.Usage(v.ctx(), a)
+	if err != nil {
+		return err
+	}
+	page := accountPage{
+		Account: a, Usage: usage, Notify: a.Notify, Allowance: strconv.Itoa(a.Allowance),
+		Least: campaign.LeastAllowance, Most: campaign.MostAllowance,
+	}
+	if !a.Token.Empty() {
+		page.Masked = a.Token.Masked()
+	}
+	if typed != nil {
+		typed(&page)
+	}
+	v.render(status, "account.html", view{Title: "Account", Section: "account", Notice: v.notice(), Problems: found, Data: page})
+	return nil
+}
+
+func (v *visit) saveToken() error {
+	err := v.Accounts.SetToken(v.ctx(), v.acc(), bridge.NewSecret(v.r.PostForm.Get("token")))
+	if err != nil {
+		found, err2 := problems(err, "token")
+		if err2 != nil {
+			return err2
+		}
+		apigw.Log(v.r, err, apigw.Status(err))
+		return v.showAccount(apigw.Status(err), found, nil)
+	}
+	v.redirect("/account?done=token")
+	return nil
+}
+
+func (v *visit) savePreferences() error {
+	form := v.r.PostForm
+	allowance, err := strconv.Atoi(strings.ReplaceAll(strings.TrimSpace(form.Get("allowance")), ",", ""))
+	if err != nil {
+		allowance = 0 // refused below, in words
+	}
+	err = v.Accounts.SaveAccount(v.ctx(), v.acc(), campaign.Preferences{Notify: form.Get("notify"), Allowance: allowance})
+	if err != nil {
+		found, err2 := problems(err, "notify", "allowance")
+		if err2 != nil {
+			return err2
+		}
+		return v.showAccount(apigw.Status(err), found, func(p *accountPage) {
+			p.Notify, p.Allowance = form.Get("notify"), form.Get("allowance")
+		})
+	}
+	v.redirect("/account?done=preferences")
+	return nil
+}
+
+// notices is what a page says after a form was done and the browser was sent on. The address holds a word of
+// this list only, so that nobody can make the console say something else.
+var notices = map[string]string{
+	"token":       "ReferralHero accepted the token. It is kept encrypted, and your campaigns were read.",
+	"preferences": "Saved.",
+	"refreshed":   "The list is what ReferralHero says now.",
+	"settings":    "Saved.",
+	"running":     "An import into this campaign was running already. Here it is.",
+}
+
+func (v *visit) notice() string { return notices[v.r.URL.Query().Get("done")] }

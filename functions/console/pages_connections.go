@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/referralbridge/referralbridge/internal/apigw"
+	"github.com/referralbridge/referralbridge/internal/bridge"
+)
+
+type connections interface {
+	List(ctx context.Context, account bridge.AccountID) ([]bridge.Connection, error)
+	Get(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID) (bridge.Connection, error)
+	Disconnect(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID) error
+}
+
+// consentCookie is there from the start of a consent until its end: functions/oauth writes it.
+const consentCookie = "oauth"
+
+type connectionsPage struct {
+	Live, Former []bridge.Connection
+	Campaign     bridge.CampaignID // where the person came from; may be empty
+	Away         bool              // a consent was begun in this browser and has not come back
+	Environment  string            // as chosen
+	Domain       string            // as typed
+}
+
+// liveConnections returns the connections that the customer has not ended.
+func (v *visit) liveConnections(ctx context.Context) ([]bridge.Connection, error) {
+	all, err := v.Connections.List(ctx, v.acc())
+	return slices.DeleteFunc(all, func(c bridge.Connection) bool { return c.Status == bridge.Disconnected }), err
+}
+
+func (v *visit) connections() error { return v.showConnections(http.StatusOK, nil) }
+
+func (v *visit) showConnections(status int, found []problem) error {
+	all, err := v.Connections.List(v.ctx(), v.acc())
+	if err != nil {
+		return err
+	}
+	query := v.r.URL.Query()
+	page := connectionsPage{
+		Campaign: bridge.CampaignID(query.Get("campaign")), Environment: query.Get("environment"),
+		Away: !v.jar.Read(v.r, consentCookie).Empty(),
+	}
+	if page.Domain = query.Get("domain"); page.Environment == "" {
+		page.Environment = string(bridge.Production)
+	}
+	notice := v.notice()
+	for _, c := range all {
+		if c.Status == bridge.Disconnected {
+			page.Former = append(page.Former, c)
+		} else {
+			page.Live = append(page.Live, c)
+		}
+		switch string(c.ID) {
+		case query.Get("connected"):
+			notice = c.OrgName + " is connected."
+		case query.Get("disconnected"):
+			notice = c.OrgName + " is disconnected. " + disconnectedWords(c)
+		}
+	}
+	if code := query.Get("problem"); code != "" {
+		found = append(found, consentProblem(code))
+	}
+	// Submitting the form ends at Salesforce, which may pass the browser on to the org's own sign-in service.
+	// Browsers hold all of those hosts against the policy for forms, and nobody can name them beforehand.
+	target := "form-action 'self' https:"
+	if v.Simulator != "" {
+		target += " " + v.Simulator
+	}
+	v.w.Header().Set("Content-Security-Policy", policy(target))
+	v.render(status, "connections.html", view{
+		Title: "Salesforce accounts", Section: "connections", Notice: notice, Problems: found, Data: page,
+	})
+	return nil
+}
+
+func (v *visit) disconnect() error {
+	id := bridge.ConnectionID(v.r.PathValue("connection"))
+	if _, err := v.Connections.Get(v.ctx(), v.acc(), id); err != nil {
+		return err
+	}
+	if err := v.Connections.Disconnect(v.ctx(), v.acc(), id); err != nil {
+		found, err2 := problems(err)
+		if err2 != nil {
+			return err2
+		}
+		apigw.Log(v.r, err, apigw.Status(err))
+		return v.showConnections(apigw.Status(err), found)
+	}
+	v.redirect("/connections?disconnected=" + string(id))
+	return nil
+}

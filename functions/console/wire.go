@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	lambdaclient "github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/budget"
+	"github.com/referralbridge/referralbridge/internal/campaign"
+	"github.com/referralbridge/referralbridge/internal/config"
+	"github.com/referralbridge/referralbridge/internal/connect"
+	"github.com/referralbridge/referralbridge/internal/importer"
+	"github.com/referralbridge/referralbridge/internal/invoke"
+	"github.com/referralbridge/referralbridge/internal/oidc"
+	"github.com/referralbridge/referralbridge/internal/queue"
+	"github.com/referralbridge/referralbridge/internal/referralhero"
+	"github.com/referralbridge/referralbridge/internal/salesforce"
+	"github.com/referralbridge/referralbridge/internal/secrets"
+	"github.com/referralbridge/referralbridge/internal/signin"
+	"github.com/referralbridge/referralbridge/internal/store"
+)
+
+// settings are what the template says.
+type settings struct {
+	table, appSecret, imports, broker string
+	baseURL, simulator, hero          string
+	issuer, client                    string
+	window                            time.Duration // in which ReferralHero counts calls
+}
+
+func readSettings(env *config.Env) settings {
+	return settings{
+		table: env.Need("TABLE"), appSecret: env.Need("APP_SECRET"), imports: env.Need("IMPORTS_QUEUE"), broker: env.Need("TOKEN_BROKER"),
+		baseURL: env.Need("BASE_URL"), simulator: env.Simulator(), hero: env.Need("REFERRALHERO_URL"),
+		issuer: env.Need("OIDC_ISSUER"), client: env.Need("OIDC_CLIENT_ID"),
+		window: time.Duration(env.NeedInt("REFERRALHERO_WINDOW_SECONDS")) * time.Second,
+	}
+}
+
+// patience is how long ReferralHero may take to answer while a person waits.
+const patience = 12 * time.Second
+
+// newConsole introduces the neighbours to each other.
+func newConsole(s settings, cloud aws.Config) *console {
+	secret := &secrets.Reader{Client: secretsmanager.NewFromConfig(cloud), ID: s.appSecret}
+	rows := store.New(dynamodb.NewFromConfig(cloud), s.table, secrets.DataKeys(secret))
+	rations := budget.Budget{Store: rows, Length: s.window, Now: time.Now}
+	broker := invoke.Function[connect.Request, connect.Reply]{Client: lambdaclient.NewFromConfig(cloud), Name: s.broker}
+	hosts := salesforce.Hosts{Simulator: s.simulator}
+	toOrgs := hosts.HTTPClient()
+	hero := &referralhero.Client{BaseURL: s.hero, HTTP: &http.Client{Timeout: patience}}
+	campaigns := campaign.Service{
+		Accounts: rows, Campaigns: rows, Connections: rows, Budget: rations, Now: time.Now,
+		Lists: func(ctx context.Context, token bridge.Secret) ([]bridge.Campaign, int, error) {
+			lists, quota, err := hero.Lists(ctx, token)
+			return lists, quota.Left, err
+		},
+	}
+	return &console{
+		BaseURL: s.baseURL, Simulator: s.simulator, Now: time.Now,
+		SignIns:     signin.Service{Store: rows, Issuer: newIssuer(s, secret)},
+		Accounts:    campaigns,
+		Campaigns:   campaigns,
+		Connections: connect.Service{Connections: rows, Broker: broker, BaseURL: s.baseURL, Now: time.Now},
+		Imports: importer.Service{
+			Imports: rows, Accounts: rows, Campaigns: rows, Connections: rows, Budget: rations, Now: time.Now,
+			Jobs:        queue.Topic[importer.Job]{Client: sqs.NewFromConfig(cloud), URL: s.imports},
+			CheckFilter: salesforce.CheckFilter,
+			Org: func(c bridge.Connection) importer.Org {
+				return &salesforce.Client{HTTP: toOrgs, Hosts: hosts, Tokens: connect.Tokens{
+					Store: rows, Broker: broker, Account: c.Account, Connection: c.ID,
+				}}
+			},
+		},
+	}
+}
+
+func newIssuer(s settings, secret *secrets.Reader) *oidc.Issuer {
+	return &oidc.Issuer{
+		URL: s.issuer, ClientID: s.client, RedirectURL: s.baseURL + "/sign-in/callback", HomeURL: s.baseURL + "/",
+		Secret: func(ctx context.Context) (bridge.Secret, error) {
+			document, err := secrets.Load[struct {
+				Secret string `json:"oidcClientSecret"`
+			}](ctx, secret)
+			return bridge.NewSecret(document.Secret), err
+		},
+	}
+}
