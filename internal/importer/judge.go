@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -11,27 +12,27 @@ import (
 // sent. It is empty if the contact has none.
 func identify(c bridge.Contact, by bridge.Identifier) (value string, valid bool) {
 	if by == bridge.ByPhone {
-		value = strings.TrimSpace(c.Phone)
-		return value, validPhone(value)
+		return normalizePhone(c.Phone)
 	}
 	value = bridge.NormalizeEmail(c.Email)
 	return value, bridge.ValidEmail(value)
 }
 
-// validPhone reports whether a number can be sent: ReferralHero wants the country code in front.
-func validPhone(number string) bool {
-	digits := 0
+// normalizePhone keeps the digits of a number and the plus before them, so that it is the same however it was
+// written. It is valid with its country code, which ReferralHero wants, and without letters such as an
+// extension's.
+func normalizePhone(number string) (normal string, valid bool) {
+	number = strings.TrimSpace(number)
+	valid = strings.HasPrefix(number, "+")
 	for i, c := range number {
 		switch {
-		case c >= '0' && c <= '9':
-			digits++
-		case c == '+' && i == 0:
-		case strings.ContainsRune(" -.()", c):
-		default:
-			return false
+		case c >= '0' && c <= '9', c == '+' && i == 0:
+			normal += string(c)
+		case !strings.ContainsRune(" -./()", c):
+			valid = false
 		}
 	}
-	return strings.HasPrefix(number, "+") && digits >= 8 && digits <= 15
+	return cmp.Or(normal, number), valid && len(normal) > 8 && len(normal) <= 16
 }
 
 // verdict is what becomes of a contact: a code, or pending if ReferralHero has to be asked for value.

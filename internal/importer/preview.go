@@ -202,9 +202,9 @@ func looksLikeHost(text string) bool {
 	return strings.Contains(host, ".") && !strings.HasPrefix(host, ".")
 }
 
-// refusedFilter makes a query that Salesforce refuses a message at the filter's field.
+// refusedFilter gives a query that Salesforce refuses a message at the filter's field, if it has none.
 func refusedFilter(err error) error {
-	if bridge.KindOf(err) != bridge.Invalid {
+	if text, _ := bridge.MessageOf(err); text != "" || bridge.KindOf(err) != bridge.Invalid {
 		return err
 	}
 	return &bridge.Error{Op: "importer.refusedFilter", Kind: bridge.Invalid, Field: "filter", Err: err,

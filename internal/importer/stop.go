@@ -2,7 +2,6 @@ package importer
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
@@ -86,16 +85,21 @@ func ofHero(err error, full time.Duration) error {
 // ofOrg says what an error of Salesforce means for an import.
 func ofOrg(err error) error {
 	s := &stop{err: err}
-	switch bridge.KindOf(err) {
-	case bridge.Throttled:
+	wait := bridge.AfterOf(err, longWait)
+	switch kind := bridge.KindOf(err); {
+	case kind == bridge.Throttled && wait <= shortWait:
+		s.after = wait // another worker is renewing the connection, say
+	case kind == bridge.Throttled:
 		s.park, s.wait = orgNearlySpent, longWait
-	case bridge.Revoked:
+	case kind == bridge.Revoked:
 		s.park, s.wait = connectionDead, longWait
-	case bridge.Denied:
+	case kind == bridge.Denied:
 		s.park, s.wait = orgRefuses, longWait
-	case bridge.Invalid, bridge.NotFound:
-		s.cause = fmt.Sprintf("Salesforce does not accept the selection of contacts (%s). Start a new import with another filter.", code(err))
-	case bridge.Unavailable, bridge.UnknownOutcome:
+	case kind == bridge.Invalid, kind == bridge.NotFound:
+		if s.cause, _ = bridge.MessageOf(err); s.cause == "" {
+			s.cause = "Salesforce does not accept the selection of contacts (" + code(err) + ")."
+		}
+	case kind == bridge.Unavailable, kind == bridge.UnknownOutcome:
 		s.park, s.outage = orgDown, true
 	default:
 		return err

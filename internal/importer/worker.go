@@ -218,14 +218,10 @@ func (w Worker) org(ctx context.Context, i bridge.Import) (Org, error) {
 	if err != nil {
 		return nil, ofOrg(err)
 	}
-	switch c.Status {
-	case bridge.Active:
-		return w.Org(c), nil
-	case bridge.NeedsAdmin:
-		return nil, &stop{park: orgRefuses, wait: longWait}
-	default:
+	if c.Status == bridge.NeedsReconnect || c.Status == bridge.Disconnected {
 		return nil, &stop{park: connectionDead, wait: longWait}
 	}
+	return w.Org(c), nil // one that needs an admin may have got one: a call will tell
 }
 
 // heroStop takes note of what an error of ReferralHero says about token and budget, and says what it means.

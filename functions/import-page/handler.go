@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/budget"
+	"github.com/referralbridge/referralbridge/internal/config"
+	"github.com/referralbridge/referralbridge/internal/connect"
+	"github.com/referralbridge/referralbridge/internal/effect"
+	"github.com/referralbridge/referralbridge/internal/importer"
+	"github.com/referralbridge/referralbridge/internal/invoke"
+	"github.com/referralbridge/referralbridge/internal/mail"
+	"github.com/referralbridge/referralbridge/internal/queue"
+	"github.com/referralbridge/referralbridge/internal/referralhero"
+	"github.com/referralbridge/referralbridge/internal/salesforce"
+	"github.com/referralbridge/referralbridge/internal/secrets"
+	"github.com/referralbridge/referralbridge/internal/store"
+)
+
+// settings are what the environment says.
+type settings struct {
+	table, imports, appSecret, broker, baseURL, sender, heroURL string
+	window                                                      time.Duration
+	hosts                                                       salesforce.Hosts
+}
+
+func readSettings(env *config.Env) settings {
+	return settings{
+		table: env.Need("TABLE"), imports: env.Need("IMPORTS_QUEUE"), appSecret: env.Need("APP_SECRET"), broker: env.Need("TOKEN_BROKER"),
+		baseURL: env.Need("BASE_URL"), sender: env.Need("SENDER_ADDRESS"), heroURL: env.Need("REFERRALHERO_URL"),
+		window: time.Duration(env.NeedInt("REFERRALHERO_WINDOW_SECONDS")) * time.Second,
+		hosts:  salesforce.Hosts{Simulator: env.Simulator()},
+	}
+}
+
+// newWorker makes every client once, while Lambda gives an initialisation its full speed.
+func newWorker(s settings, cloud aws.Config) queue.Worker[importer.Job] {
+	sealer := secrets.DataKeys(&secrets.Reader{Client: secretsmanager.NewFromConfig(cloud), ID: s.appSecret})
+	rows := store.New(dynamodb.NewFromConfig(cloud), s.table, sealer)
+	topic := queue.Topic[importer.Job]{Client: sqs.NewFromConfig(cloud), URL: s.imports}
+	broker := invoke.Function[connect.Request, connect.Reply]{Client: lambda.NewFromConfig(cloud), Name: s.broker}
+	orgs, sender := s.hosts.HTTPClient(), mail.NewSender(cloud, s.sender)
+	worker := importer.Worker{
+		Imports: rows, Accounts: rows, Connections: rows, Jobs: topic,
+		Org: func(c bridge.Connection) importer.Org {
+			tokens := connect.Tokens{Store: rows, Broker: broker, Account: c.Account, Connection: c.ID}
+			return &salesforce.Client{HTTP: orgs, Hosts: s.hosts, Tokens: tokens}
+		},
+		Hero:    hero{&referralhero.Client{BaseURL: s.heroURL, HTTP: referralhero.HTTPClient()}},
+		Budget:  budget.Budget{Store: rows, Length: s.window, Now: time.Now},
+		Mails:   effect.Guard{Store: rows, Now: time.Now},
+		Mail:    completionMail(sender),
+		BaseURL: s.baseURL, Now: time.Now, Log: slog.Default(),
+	}
+	return queue.Worker[importer.Job]{Work: worker.Handle, Topic: topic, Log: slog.Default()}
+}
+
+// hero lets the importer speak to ReferralHero.
+type hero struct{ client *referralhero.Client }
+
+func (h hero) Clock(ctx context.Context, token bridge.Secret) (time.Time, error) {
+	quota, err := h.client.Clock(ctx, token)
+	return quota.At, err
+}
+
+func (h hero) Add(ctx context.Context, token bridge.Secret, campaign bridge.CampaignID, p importer.Person) (importer.Subscriber, int, error) {
+	s, quota, err := h.client.Add(ctx, token, campaign, referralhero.Person(p))
+	return importer.Subscriber{Created: s.Created, CreatedAt: s.CreatedAt, Source: s.Source}, quota.Left, err
+}
+
+func completionMail(sender mail.Sender) func(context.Context, importer.Message) error {
+	return func(ctx context.Context, m importer.Message) error {
+		return sender.Send(ctx, mail.Message{To: m.To, Subject: m.Subject, Text: m.Text, HTML: m.HTML, Tag: "import-done"})
+	}
+}
