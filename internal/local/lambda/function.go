@@ -51,6 +51,7 @@ type Stats struct {
 	Errors      int   // that ended with an error of the function, crashes and timeouts included
 	Timeouts    int   // that were killed at the timeout
 	Crashes     int   // in which the process ended by itself, or by Kill
+	Processes   int   // that were started
 	PeakMemory  int64 // most bytes that one process of the function had resident
 }
 
@@ -215,6 +216,7 @@ func (f *Function) take() (*process, error) {
 	p, err := f.runtime.start(f)
 	if err == nil {
 		f.processes[p] = true
+		f.stats.Processes++
 	}
 	f.mu.Unlock()
 	if err != nil {

@@ -129,12 +129,10 @@ func replace(path string, content []byte) error {
 
 // keys are the secrets of a stack. Those that are ours are random, once for each directory of state.
 type keys struct {
-	RefreshKey []byte `json:"refreshKey"` // 32 bytes
-	DataKey    []byte `json:"dataKey"`    // 32 bytes
-
-	oidcClientSecret       string // ours with the simulated issuer, else given
-	salesforceClientSecret string // as the org has it
-	OIDCClientSecret       string `json:"oidcClientSecret"`
+	RefreshKey             []byte `json:"refreshKey"`       // 32 bytes
+	DataKey                []byte `json:"dataKey"`          // 32 bytes
+	OIDCClientSecret       string `json:"oidcClientSecret"` // with the simulated issuer; another one's is put in its place
+	SalesforceClientSecret string `json:"-"`                // as the org has it
 }
 
 // keys reads the keys, or makes them.
@@ -161,14 +159,13 @@ func (s *state) keys() (*keys, error) {
 			return nil, err
 		}
 	}
-	k.oidcClientSecret = k.OIDCClientSecret
 	return k, nil
 }
 
 // secrets returns the values of the template's secrets.
 func (k *keys) secrets() (map[string]string, error) {
 	broker, err := json.Marshal(map[string]any{
-		"salesforceClientSecret": k.salesforceClientSecret,
+		"salesforceClientSecret": k.SalesforceClientSecret,
 		"refreshKeys":            map[string]string{"1": base64.StdEncoding.EncodeToString(k.RefreshKey)},
 	})
 	if err != nil {
@@ -176,7 +173,7 @@ func (k *keys) secrets() (map[string]string, error) {
 	}
 	app, err := json.Marshal(map[string]any{
 		"dataKeys":         map[string]string{"1": base64.StdEncoding.EncodeToString(k.DataKey)},
-		"oidcClientSecret": k.oidcClientSecret,
+		"oidcClientSecret": k.OIDCClientSecret,
 	})
 	if err != nil {
 		return nil, err

@@ -76,9 +76,10 @@ type World struct {
 
 	AWSURL, OrgURL, HeroURL, IssuerURL string // origins of the simulators
 
-	stack   atomic.Pointer[local.Stack] // before Stack is set: functions call each other while they start
-	servers []*http.Server
-	state   *state
+	stack     atomic.Pointer[local.Stack] // before Stack is set: functions call each other while they start
+	listeners []net.Listener
+	servers   []*http.Server
+	state     *state
 }
 
 // clientID is our client's name at the simulated issuer.
@@ -101,7 +102,7 @@ func (w *World) start(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	console, err := Listen(o.Listen.Console)
+	console, err := w.listen(o.Listen.Console)
 	if err != nil {
 		return err
 	}
@@ -149,6 +150,9 @@ func (w *World) Close() error {
 	for _, server := range w.servers {
 		err = errors.Join(err, server.Close())
 	}
+	for _, listener := range w.listeners {
+		_ = listener.Close() // of those that came to be served, it was
+	}
 	return err
 }
 
@@ -183,7 +187,7 @@ func (w *World) startAWS(o Options) error {
 			return err
 		}
 	}
-	listener, err := Listen(o.Listen.AWS)
+	listener, err := w.listen(o.Listen.AWS)
 	if err != nil {
 		return err
 	}
@@ -194,11 +198,11 @@ func (w *World) startAWS(o Options) error {
 func (w *World) startSalesforce(o Options, parameters map[string]string, keys *keys) error {
 	if app := o.Elsewhere.Salesforce; app != nil {
 		parameters["SalesforceClientId"], parameters["SalesforceSimulator"] = app.ClientID, ""
-		keys.salesforceClientSecret = app.ClientSecret
+		keys.SalesforceClientSecret = app.ClientSecret
 		return nil
 	}
 	options := o.Salesforce
-	listener, err := Listen(o.Listen.Salesforce)
+	listener, err := w.listen(o.Listen.Salesforce)
 	if err != nil {
 		return err
 	}
@@ -206,7 +210,7 @@ func (w *World) startSalesforce(o Options, parameters map[string]string, keys *k
 	options.ClientID = cmp.Or(options.ClientID, salesforce.DefaultClientID)
 	options.ClientSecret = cmp.Or(options.ClientSecret, salesforce.DefaultClientSecret)
 	parameters["SalesforceClientId"], parameters["SalesforceSimulator"] = options.ClientID, options.Origin
-	keys.salesforceClientSecret = options.ClientSecret
+	keys.SalesforceClientSecret = options.ClientSecret
 	w.Org = salesforce.New(options)
 	if err := w.state.restore("salesforce.json", w.Org); err != nil {
 		return err
@@ -221,7 +225,7 @@ func (w *World) startReferralHero(o Options, parameters map[string]string) error
 		parameters["ReferralHeroUrl"] = elsewhere
 		return nil
 	}
-	listener, err := Listen(o.Listen.ReferralHero)
+	listener, err := w.listen(o.Listen.ReferralHero)
 	if err != nil {
 		return err
 	}
@@ -240,16 +244,16 @@ func (w *World) startReferralHero(o Options, parameters map[string]string) error
 func (w *World) startIssuer(o Options, baseURL string, parameters map[string]string, keys *keys) error {
 	if client := o.Elsewhere.Issuer; client != nil {
 		parameters["OidcIssuer"], parameters["OidcClientId"] = client.Issuer, client.ClientID
-		keys.oidcClientSecret = client.ClientSecret
+		keys.OIDCClientSecret = client.ClientSecret
 		return nil
 	}
-	listener, err := Listen(o.Listen.SignIn)
+	listener, err := w.listen(o.Listen.SignIn)
 	if err != nil {
 		return err
 	}
 	w.IssuerURL = "http://" + listener.Addr().String()
 	w.Issuer, err = oidc.New(oidc.Options{
-		Issuer: w.IssuerURL, ClientID: clientID, ClientSecret: keys.oidcClientSecret, People: o.People,
+		Issuer: w.IssuerURL, ClientID: clientID, ClientSecret: keys.OIDCClientSecret, People: o.People,
 		RedirectURIs: []string{baseURL + "/sign-in/callback"}, LogoutURIs: []string{baseURL + "/"},
 	})
 	if err != nil {
@@ -261,6 +265,14 @@ func (w *World) startIssuer(o Options, baseURL string, parameters map[string]str
 	w.serve(listener, w.Issuer)
 	parameters["OidcIssuer"], parameters["OidcClientId"] = w.IssuerURL, clientID
 	return nil
+}
+
+func (w *World) listen(address string) (net.Listener, error) {
+	listener, err := Listen(address)
+	if err == nil {
+		w.listeners = append(w.listeners, listener)
+	}
+	return listener, err
 }
 
 // serve answers at the listener until Close, and returns its URL.
@@ -284,4 +296,3 @@ func Listen(address string) (net.Listener, error) {
 	}
 	return listener, nil
 }
-
