@@ -277,8 +277,14 @@ func (p *planner) compileComparison(t *table, c comparison) (func(row) bool, err
 	want := f.kind.comparable(first.value())
 	switch c.operator {
 	case "=":
+		if want == "" {
+			return func(r row) bool { return read(r) == "" }, nil
+		}
 		return func(r row) bool { return f.kind.comparable(read(r)) == want }, nil
 	case "!=":
+		if want == "" {
+			return func(r row) bool { return read(r) != "" }, nil
+		}
 		return func(r row) bool { return f.kind.comparable(read(r)) != want }, nil
 	}
 	operator := c.operator
