@@ -78,6 +78,12 @@ func (h Hosts) Instance(address string) (string, error) {
 	return address, nil
 }
 
+// trusts reports whether an origin is an org's or a login host's.
+func (h Hosts) trusts(origin string) bool {
+	_, err := h.Instance(origin)
+	return err == nil || origin == productionLogin || origin == sandboxLogin
+}
+
 // identity checks the address that says whose token it is: a login host's or an org's. Its path ends in
 // the ids of the org and the user.
 func (h Hosts) identity(address string) (org, user bridge.SalesforceID, err error) {
@@ -86,7 +92,7 @@ func (h Hosts) identity(address string) (org, user bridge.SalesforceID, err erro
 		return "", "", errHost
 	}
 	origin := u.Scheme + "://" + u.Host
-	if _, err := h.Instance(origin); err != nil && origin != productionLogin && origin != sandboxLogin {
+	if !h.trusts(origin) {
 		return "", "", errHost
 	}
 	parts := strings.Split(strings.TrimPrefix(u.Path, "/id/"), "/")

@@ -173,6 +173,9 @@ func (o OAuth) ask(ctx context.Context, op, host string, form url.Values) (token
 
 // post sends a form, once. out is nil if the body of the answer does not matter.
 func (o OAuth) post(ctx context.Context, op, host, path string, form url.Values, out any) error {
+	if !o.Hosts.trusts(host) {
+		return &bridge.Error{Op: op, Kind: bridge.Internal, Code: string(connect.UntrustedHost), Err: errHost}
+	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, host+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		return bridge.E(op, bridge.Internal, errRequest)
