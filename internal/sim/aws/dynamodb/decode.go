@@ -29,6 +29,9 @@ func decode(body []byte, in any) error {
 // literals are the ExpressionAttributeValues of a request, by their names with the colon.
 type literals document
 
+// MarshalJSON writes them as they came in.
+func (l literals) MarshalJSON() ([]byte, error) { return document(l).MarshalJSON() }
+
 func assign(to reflect.Value, tree any, at string) error {
 	if tree == nil {
 		return nil

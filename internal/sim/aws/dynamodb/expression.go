@@ -71,7 +71,7 @@ func (s *substitutions) allUsed() error {
 }
 
 // parser reads one expression. Its methods return an error only for a fault of syntax. Other faults are remembered, since
-// AWS reports syntax first, then words that may not be used, then what does not fit together.
+// AWS reports syntax first, then words that may not be used, then paths, then what does not fit together.
 type parser struct {
 	parameter string // such as ConditionExpression, for messages
 	text      string
@@ -80,7 +80,8 @@ type parser struct {
 	with      *substitutions
 	paths     []path // all that were read
 	words     error  // the first word that may not be used
-	meaning   error  // the first thing that does not fit
+	places    error  // the first path that leads nowhere or where another does
+	meaning   error  // the first operand that does not fit
 }
 
 // longestExpression is in bytes, from
@@ -104,7 +105,7 @@ func parse[T any](parameter string, text *string, with *substitutions, rule func
 	if err == nil && p.next().kind != end {
 		err = p.syntax()
 	}
-	if err := cmp.Or(err, p.words, p.meaning); err != nil {
+	if err := cmp.Or(err, p.words, p.places, p.meaning); err != nil {
 		return *new(T), err
 	}
 	return result, nil
@@ -116,6 +117,10 @@ func (p *parser) fault(format string, args ...any) error {
 
 func (p *parser) wrongWord(format string, args ...any) {
 	p.words = cmp.Or(p.words, p.fault(format, args...))
+}
+
+func (p *parser) wrongPlace(format string, args ...any) {
+	p.places = cmp.Or(p.places, p.fault(format, args...))
 }
 
 func (p *parser) wrongMeaning(format string, args ...any) {

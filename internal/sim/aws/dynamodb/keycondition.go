@@ -12,21 +12,8 @@ type bound struct {
 	operands  []value // two for BETWEEN, else one
 }
 
-// keyConditionRule reads a KeyConditionExpression, which has the grammar of conditions but may say much less.
-func keyConditionRule(p *parser) (keyCondition, error) {
-	parsed, err := p.either()
-	if err != nil {
-		return nil, err
-	}
-	c, err := p.asCondition(parsed)
-	if err != nil {
-		return nil, err
-	}
-	if p.words != nil || p.meaning != nil {
-		return nil, nil // it is refused for those
-	}
-	return keyBounds(c, nil)
-}
+// newKeyCondition makes a key condition of a parsed expression, which has the grammar of conditions but may say much less.
+func newKeyCondition(c condition) (keyCondition, error) { return keyBounds(c, nil) }
 
 func keyBounds(c condition, before keyCondition) (keyCondition, error) {
 	notKey := func(operator string) (keyCondition, error) {

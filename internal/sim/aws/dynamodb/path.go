@@ -77,7 +77,7 @@ func (p *parser) path() (path, error) {
 			}
 			index, err := strconv.ParseInt(p.source(p.next()), 10, 32)
 			if err != nil {
-				p.wrongMeaning("List index is not within the allowable range; index: [%s]", p.source(p.next()))
+				p.wrongPlace("List index is not within the allowable range; index: [%s]", p.source(p.next()))
 			}
 			p.advance()
 			if err := p.expect("]"); err != nil {
@@ -99,7 +99,7 @@ func (p *parser) step() (step, error) {
 	case t.kind == placeholder:
 		full, ok := p.with.names[name]
 		if !ok {
-			p.wrongMeaning("An expression attribute name used in the document path is not defined; attribute name: %s", name)
+			p.wrongPlace("An expression attribute name used in the document path is not defined; attribute name: %s", name)
 		}
 		p.with.used[name] = true
 		p.advance()
@@ -121,9 +121,9 @@ func (p *parser) apart(paths []path) {
 			shorter := min(len(one), len(other))
 			switch at := diverge(other, one); {
 			case at == shorter:
-				p.wrongMeaning("Two document paths overlap with each other; must remove or rewrite one of these paths; path one: %s, path two: %s", other, one)
+				p.wrongPlace("Two document paths overlap with each other; must remove or rewrite one of these paths; path one: %s, path two: %s", other, one)
 			case (one[at].name == "") != (other[at].name == ""):
-				p.wrongMeaning("Two document paths conflict with each other; must remove or rewrite one of these paths; path one: %s, path two: %s", other, one)
+				p.wrongPlace("Two document paths conflict with each other; must remove or rewrite one of these paths; path one: %s, path two: %s", other, one)
 			}
 		}
 	}

@@ -67,10 +67,15 @@ func (in queryInput) search() (search, error) {
 	if q.filter, err = parse("FilterExpression", in.FilterExpression, with, filter); err != nil {
 		return q, err
 	}
-	if q.key, err = parse("KeyConditionExpression", in.KeyConditionExpression, with, keyConditionRule); err != nil {
+	condition, err := parse("KeyConditionExpression", in.KeyConditionExpression, with, conditionRule)
+	if err != nil {
 		return q, err
 	}
-	return q, with.allUsed()
+	if err := with.allUsed(); err != nil {
+		return q, err
+	}
+	q.key, err = newKeyCondition(condition)
+	return q, err
 }
 
 func (in queryInput) checkSelect() error {

@@ -102,6 +102,11 @@ func wrongOperand() error {
 
 // apply returns the item as it is after the update. Everything is computed from the item as it was.
 func (u *update) apply(item document) (document, error) {
+	for _, p := range u.paths {
+		if !p.placed(item) {
+			return nil, wrongPath()
+		}
+	}
 	var changes []change
 	for _, a := range u.sets {
 		v, err := a.term.compute(item)
@@ -127,7 +132,19 @@ func (u *update) apply(item document) (document, error) {
 		}
 		changes = append(changes, change{d.path, v})
 	}
-	return changeMap(item, changes)
+	return changeMap(item, changes), nil
+}
+
+// placed reports whether there is a map or a list in the item for the last step of the path.
+func (p path) placed(item document) bool {
+	last := len(p) - 1
+	switch p[:last].of(item).(type) {
+	case document:
+		return p[last].name != ""
+	case list:
+		return p[last].name == ""
+	}
+	return false
 }
 
 // added is what ADD makes of a value, which may be nil.
@@ -172,70 +189,49 @@ type change struct {
 	value value
 }
 
-// changeMap returns a copy of d with the changes made. Their paths are not empty.
-func changeMap(d document, changes []change) (document, error) {
+// changeMap returns a copy of d with the changes made. Their paths are placed in it.
+func changeMap(d document, changes []change) document {
 	result := maps.Clone(d)
 	for _, group := range changesByFirst(changes) {
 		name := group[0].path[0].name
-		v, err := changed(d[name], group)
-		switch {
-		case err != nil:
-			return nil, err
-		case name == "":
-			return nil, wrongPath()
-		case v == nil:
-			delete(result, name)
-		default:
+		if v := changed(d[name], group); v != nil {
 			result[name] = v
+		} else {
+			delete(result, name)
 		}
 	}
-	return result, nil
+	return result
 }
 
 // changeList is changeMap for a list: an index behind its end appends, and what is removed leaves no hole.
-func changeList(l list, changes []change) (list, error) {
+func changeList(l list, changes []change) list {
 	result := slices.Clone(l)
 	groups := changesByFirst(changes)
 	slices.SortFunc(groups, func(a, b []change) int { return a[0].path[0].index - b[0].path[0].index })
 	for _, group := range groups {
-		at := group[0].path[0]
-		if at.name != "" {
-			return nil, wrongPath()
-		}
-		var old value
-		if at.index < len(l) {
-			old = l[at.index]
-		}
-		v, err := changed(old, group)
-		switch {
-		case err != nil:
-			return nil, err
-		case old != nil:
-			result[at.index] = v
-		case v != nil:
+		if at := group[0].path[0].index; at < len(l) {
+			result[at] = changed(l[at], group)
+		} else if v := changed(nil, group); v != nil {
 			result = append(result, v)
 		}
 	}
-	return slices.DeleteFunc(result, func(v value) bool { return v == nil }), nil
+	return slices.DeleteFunc(result, func(v value) bool { return v == nil })
 }
 
-// changed returns what becomes of a value by changes that share their first step, which led to it. It is nil if there
-// was no value, or if none remains.
-func changed(v value, changes []change) (value, error) {
+// changed returns what becomes of a value by changes whose first step, which they share, led to it: nil if nothing
+// remains.
+func changed(v value, changes []change) value {
 	if len(changes[0].path) == 1 {
-		return changes[0].value, nil
+		return changes[0].value
 	}
 	deeper := make([]change, len(changes))
 	for i, c := range changes {
 		deeper[i] = change{c.path[1:], c.value}
 	}
-	switch v := v.(type) {
-	case document:
-		return changeMap(v, deeper)
-	case list:
-		return changeList(v, deeper)
+	if l, ok := v.(list); ok {
+		return changeList(l, deeper)
 	}
-	return nil, wrongPath()
+	return changeMap(v.(document), deeper)
 }
 
 func wrongPath() error {
@@ -321,6 +317,11 @@ func (p *parser) sum() (term, error) {
 	right, err := p.summand()
 	if err != nil {
 		return nil, err
+	}
+	for _, t := range []term{left, right} {
+		if _, ok := t.(joined); ok {
+			p.wrongWord("The function is not allowed to be used this way in an expression; function: list_append")
+		}
 	}
 	p.known(operator, "N", left, right)
 	return sum{operator, left, right}, nil
