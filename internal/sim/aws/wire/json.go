@@ -32,7 +32,9 @@ func Decode(body []byte, into any) error {
 	if err := known(raw, reflect.TypeOf(into).Elem(), ""); err != nil {
 		return err
 	}
-	if err := json.Unmarshal(body, into); err != nil {
+	d = json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields() // finds what hides in the first of two members of one name
+	if err := d.Decode(into); err != nil {
 		var wrong *json.UnmarshalTypeError
 		if errors.As(err, &wrong) {
 			return serialization(fmt.Sprintf("%s: a JSON %s can not be converted to %s", wrong.Field, wrong.Value, wrong.Type))
