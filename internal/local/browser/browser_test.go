@@ -12,7 +12,7 @@ import (
 )
 
 const form = `<!doctype html><html lang="en"><head><title>Import &amp; preview</title><link rel="stylesheet" href="/s.css"></head>
-<body data-state="running"><h1>Import</h1><p role="alert">Type an <b>address</b>.</p>
+<body data-state="running"><h1>Import</h1><dd data-count="created">1,234</dd><p role="alert">Type an <b>address</b>.</p>
 <form id="import" method="post" action="/imports?from=here">
 <input type="hidden" name="step" value="2"><label>URL <input name="url" value="https://a.example/?x=1&amp;y=2" required></label>
 <select name="connection"><option value="c_1">One</option><option value="c_2" selected>Two</option></select>
@@ -28,7 +28,8 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &Page{
-		Title: "Import & preview", Text: got.Text, Data: map[string]string{"state": "running"},
+		Title: "Import & preview", Text: got.Text, Data: map[string]string{"state": "running", "count": "created"},
+		Marked: map[string]string{"state=running": got.Text, "count=created": "1,234"},
 		Alerts: []string{"Type an address."}, Links: []Link{{"Next page", "/next"}},
 		Forms: []Form{{ID: "import", Method: "POST", Action: "/imports?from=here", Buttons: []Button{{"go", "start"}}, Values: url.Values{
 			"step": {"2"}, "url": {"https://a.example/?x=1&y=2"}, "connection": {"c_2"}, "identifier": {"email"}, "sure": {"yes"}, "filter": {"Email != null"},
@@ -37,7 +38,7 @@ func TestParse(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("page (-want +got):\n%s", diff)
 	}
-	if !strings.HasPrefix(got.Text, "Import Type an address. URL One Two") {
+	if !strings.HasPrefix(got.Text, "Import 1,234 Type an address. URL One Two") {
 		t.Errorf("text = %q", got.Text)
 	}
 }

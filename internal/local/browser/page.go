@@ -21,6 +21,7 @@ type Page struct {
 	Forms  []Form
 	Links  []Link
 	Data   map[string]string // data-* attributes by name without "data-"; the first of a name counts
+	Marked map[string]string // texts of elements with a data-* attribute, by "name=value"; the first counts
 	Alerts []string          // texts of elements with role=alert
 }
 
@@ -57,7 +58,7 @@ func (p *Page) Form(name string) (Form, error) {
 func parse(r io.Reader) (*Page, error) {
 	decoder := xml.NewDecoder(r)
 	decoder.Strict, decoder.AutoClose, decoder.Entity = false, xml.HTMLAutoClose, xml.HTMLEntity
-	reader := reader{page: &Page{Data: map[string]string{}}}
+	reader := reader{page: &Page{Data: map[string]string{}, Marked: map[string]string{}}}
 	for {
 		token, err := decoder.Token()
 		if errors.Is(err, io.EOF) {
@@ -107,6 +108,7 @@ type option struct {
 
 func (r *reader) open(start xml.StartElement) {
 	attributes := map[string]string{}
+	var marks []string
 	for _, a := range start.Attr {
 		name := strings.ToLower(a.Name.Local)
 		attributes[name] = a.Value
@@ -114,6 +116,7 @@ func (r *reader) open(start xml.StartElement) {
 			if _, taken := r.page.Data[data]; !taken {
 				r.page.Data[data] = a.Value
 			}
+			marks = append(marks, data+"="+a.Value)
 		}
 	}
 	e := element{name: strings.ToLower(start.Name.Local)}
@@ -152,6 +155,15 @@ func (r *reader) open(start xml.StartElement) {
 	}
 	if attributes["role"] == "alert" && e.done == nil {
 		listen(func(text string) { r.page.Alerts = append(r.page.Alerts, text) })
+	}
+	if len(marks) > 0 && e.done == nil {
+		listen(func(text string) {
+			for _, mark := range marks {
+				if _, taken := r.page.Marked[mark]; !taken {
+					r.page.Marked[mark] = text
+				}
+			}
+		})
 	}
 	r.stack = append(r.stack, e)
 }
