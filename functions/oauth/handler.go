@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/connect"
@@ -64,7 +63,7 @@ func (h handler) start(w http.ResponseWriter, r *http.Request) {
 		problem(w, r, p, campaign, err)
 		return
 	}
-	h.jar.Write(w, browserCookie, departure.Browser, time.Until(departure.Expires))
+	h.jar.Write(w, browserCookie, departure.Browser, departure.Lifetime)
 	leave(w, departure.URL)
 }
 

@@ -54,9 +54,9 @@ type Wish struct {
 
 // Departure is where to send the person, and the token that their browser has to bring back.
 type Departure struct {
-	URL     string
-	Browser bridge.Secret
-	Expires time.Time
+	URL      string
+	Browser  bridge.Secret
+	Lifetime time.Duration // of Browser
 }
 
 // Start begins a consent. The error for a domain that is not Salesforce's is Invalid, with a message
@@ -77,7 +77,7 @@ func (s Service) Start(ctx context.Context, w Wish) (Departure, error) {
 	}
 	return Departure{
 		URL:     s.Salesforce.ConsentURL(host, s.redirectURI(w.Environment), state, challenge(verifier(browser))),
-		Browser: browser, Expires: consent.Expires,
+		Browser: browser, Lifetime: patience,
 	}, nil
 }
 

@@ -21,7 +21,10 @@ func (o OAuth) Profile(ctx context.Context, issued connect.Issued) (connect.Prof
 		User     string `json:"user_id"`
 		Username string `json:"username"`
 	}
-	if err := o.read(ctx, op, issued.Identity, issued.Access, &identity); err != nil {
+	mismatch := &bridge.Error{Op: op, Kind: bridge.Denied, Code: string(connect.OrgMismatch)}
+	if err := o.read(ctx, op, issued.Identity, issued.Access, &identity); bridge.CodeOf(err) == wrongOrg {
+		return connect.Profile{}, mismatch
+	} else if err != nil {
 		return connect.Profile{}, err
 	}
 	var found answer[struct {
@@ -36,7 +39,7 @@ func (o OAuth) Profile(ctx context.Context, issued connect.Issued) (connect.Prof
 	}
 	if len(found.Records) != 1 ||
 		!is(issued.Org, identity.Org) || !is(issued.User, identity.User) || !is(issued.Org, found.Records[0].ID) {
-		return connect.Profile{}, &bridge.Error{Op: op, Kind: bridge.Denied, Code: string(connect.OrgMismatch)}
+		return connect.Profile{}, mismatch
 	}
 	org := found.Records[0]
 	return connect.Profile{

@@ -18,6 +18,7 @@ const (
 	sessionEnded = "INVALID_SESSION_ID"
 	moved        = "MOVED" // our word for a redirect: the org's host has a new name, which a refresh will tell
 	noSuchField  = "INVALID_FIELD"
+	wrongOrg     = "Wrong_Org"
 )
 
 // kinds says what Salesforce's error codes mean to us. A code that is not here is read by the status of
@@ -44,6 +45,14 @@ var kinds = map[string]bridge.Kind{
 	"NOT_FOUND":                       bridge.NotFound,
 	"ENTITY_IS_DELETED":               bridge.NotFound,
 	"TXN_SECURITY_NO_ACCESS":          bridge.Denied,
+
+	// What the identity service says, as plain text.
+	wrongOrg:              bridge.Denied,
+	"Missing_OAuth_Token": bridge.Internal,
+	"Bad_OAuth_Token":     bridge.Revoked,
+	"Bad_Id":              bridge.NotFound,
+	"Inactive":            bridge.Denied,
+	"No_Access":           bridge.Denied,
 }
 
 // statuses says what an answer means that has no code, such as the HTML page of an outage.
@@ -99,6 +108,10 @@ func refused(op string, response *http.Response) error {
 	var told []struct {
 		Message   string `json:"message"`
 		ErrorCode string `json:"errorCode"`
+	}
+	if plain := strings.TrimSpace(string(body)); kinds[plain] != "" {
+		e.Code, e.Kind = plain, kinds[plain]
+		return e
 	}
 	if err != nil || json.Unmarshal(body, &told) != nil || len(told) == 0 || !code.MatchString(told[0].ErrorCode) {
 		return e
