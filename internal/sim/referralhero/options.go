@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -76,10 +77,11 @@ const DefaultLimit = 5000
 // Flags registers every option that a command line can set on fs, and returns where they will be.
 func Flags(fs *flag.FlagSet) *Options {
 	o := &Options{}
-	fs.Float64Var(&o.Speed, "speed", 1, "how much faster than real time the clock runs: 60 makes an hour a minute")
+	o.fill()
+	number(fs, &o.Speed, "speed", parseFloat, 0.001, 1e6, "how much faster than real time the clock runs: 60 makes an hour a minute")
 	fs.Uint64Var(&o.Seed, "seed", 0, "`number` from which ids, codes and the default token are made")
 	fs.StringVar(&o.Token, "token", "", "the API `token` that is accepted (default: 40 hexadecimal digits made from -seed)")
-	fs.IntVar(&o.Subscribers, "subscribers", 0, "`number` of made-up subscribers to add to the first campaign")
+	number(fs, &o.Subscribers, "subscribers", strconv.Atoi, 0, 1e7, "`number` of made-up subscribers to add to the first campaign")
 	switches(fs, o)
 	return o
 }
@@ -87,16 +89,15 @@ func Flags(fs *flag.FlagSet) *Options {
 // switches registers the options that may also be changed while the Service runs. The command line, the
 // page and the controls all set them through it.
 func switches(fs *flag.FlagSet, o *Options) {
-	o.fill()
-	fs.IntVar(&o.Limit, "limit", o.Limit, "calls in a window")
-	fs.DurationVar(&o.Window, "window", o.Window, "length of the window")
+	number(fs, &o.Limit, "limit", strconv.Atoi, 1, 1e9, "`calls` in a window; -window-kind none lifts the limit")
+	number(fs, &o.Window, "window", time.ParseDuration, time.Millisecond, 1000*time.Hour, "`length` of the window, such as 1h")
 	choice(fs, &o.WindowKind, "window-kind", "how calls are counted", Fixed, Sliding, Bucket, None)
-	fs.DurationVar(&o.Latency, "latency", o.Latency, "time that an answer takes")
-	fs.Float64Var(&o.Jitter, "jitter", o.Jitter, "`sigma` of a log-normal factor on the latency, such as 0.35")
+	number(fs, &o.Latency, "latency", time.ParseDuration, 0, time.Hour, "`time` that an answer takes, such as 250ms")
+	number(fs, &o.Jitter, "jitter", parseFloat, 0, 3, "`sigma` of a log-normal factor on the latency, such as 0.35")
 	choice(fs, &o.CallsLeft, "calls-left", "how calls_left is written", Number, Text, Null, Missing)
 	choice(fs, &o.Empty, "empty", "how an empty text is written", Quotes, AsNull, Absent)
 	fs.BoolVar(&o.ErrorsAs200, "errors-as-200", o.ErrorsAs200, "send errors with HTTP status 200")
-	fs.IntVar(&o.AuthStatus, "auth-status", o.AuthStatus, "HTTP `status` of a refused token")
+	number(fs, &o.AuthStatus, "auth-status", strconv.Atoi, 400, 499, "HTTP `status` of a refused token")
 	fs.BoolVar(&o.LegacyToken, "legacy-token", o.LegacyToken, "take the token from the parameter api_token")
 	fs.BoolVar(&o.Inactive, "inactive", o.Inactive, "refuse the account as inactive")
 	fs.BoolVar(&o.PendingByDefault, "pending-by-default", o.PendingByDefault, "make referrals of goals with several events pending even if status does not ask for it")
@@ -118,29 +119,41 @@ func (o *Options) fill() {
 	o.AuthStatus = either(o.AuthStatus, http.StatusBadRequest)
 }
 
-// check says what a switch was set to that makes no sense.
-func (o *Options) check() error {
-	switch {
-	case o.Limit < 1:
-		return fmt.Errorf("limit %d: must be at least 1; window-kind none lifts it", o.Limit)
-	case o.Window <= 0:
-		return fmt.Errorf("window %s: must be longer than nothing", o.Window)
-	case o.Latency < 0 || o.Jitter < 0:
-		return fmt.Errorf("latency %s and jitter %g: must not be negative", o.Latency, o.Jitter)
-	case o.AuthStatus < 400 || o.AuthStatus > 499:
-		return fmt.Errorf("auth-status %d: must be between 400 and 499", o.AuthStatus)
-	case o.Speed <= 0:
-		return fmt.Errorf("speed %g: must be more than nothing", o.Speed)
-	}
-	return nil
-}
-
 func either[T comparable](value, fallback T) T {
 	var zero T
 	if value == zero {
 		return fallback
 	}
 	return value
+}
+
+// number registers a flag that takes a number from least to most.
+func number[T int | float64 | time.Duration](fs *flag.FlagSet, target *T, name string, parse func(string) (T, error), least, most T, usage string) {
+	fs.Var(&within[T]{target, parse, least, most}, name, usage)
+}
+
+func parseFloat(text string) (float64, error) { return strconv.ParseFloat(text, 64) }
+
+type within[T int | float64 | time.Duration] struct {
+	target      *T
+	parse       func(string) (T, error)
+	least, most T
+}
+
+func (f *within[T]) String() string {
+	if f.target == nil { // package flag asks a zero value for its default
+		return ""
+	}
+	return fmt.Sprint(*f.target)
+}
+
+func (f *within[T]) Set(text string) error {
+	value, err := f.parse(text)
+	if err != nil || !(value >= f.least && value <= f.most) { // false for what is no number, too
+		return fmt.Errorf("must be from %v to %v", f.least, f.most)
+	}
+	*f.target = value
+	return nil
 }
 
 // choice registers a flag that takes one of a few words.
@@ -158,7 +171,7 @@ type oneOf[T ~string] struct {
 }
 
 func (f *oneOf[T]) String() string {
-	if f.target == nil { // package flag asks a zero value for its default
+	if f.target == nil {
 		return ""
 	}
 	return string(*f.target)

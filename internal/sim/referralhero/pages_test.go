@@ -98,7 +98,7 @@ func TestSwitchesPage(t *testing.T) {
 	}
 	contains(t, b.browse(t, "/faults", form), "Changed.", `name="limit" value="7"`, `<option selected>sliding</option>`, `name="errors-as-200" checked`, "cut every 9")
 	form.Set("limit", "0")
-	contains(t, b.browse(t, "/faults", form), "Not changed: limit 0", `name="limit" value="7"`)
+	contains(t, b.browse(t, "/faults", form), "Not changed: limit: must be from 1 to", `name="limit" value="7"`)
 	form.Set("faults", "explode")
 	contains(t, b.browse(t, "/faults", form), "Not changed: faults", "cut every 9")
 }
@@ -190,9 +190,11 @@ func TestFlags(t *testing.T) {
 	}
 	referralhero.New(*o)
 	fs.PrintDefaults()
-	contains(t, help.String(), "-window-kind fixed|sliding|bucket|none", "-faults rules", "(default 5000)")
-	if fs.Parse([]string{"-empty", "maybe"}) == nil {
-		t.Error("a switch took a word that it does not know")
+	contains(t, help.String(), "-window-kind fixed|sliding|bucket|none", "-faults rules", "(default 5000)", "(default 1h0m0s)")
+	for _, wrong := range []string{"-empty maybe", "-limit 0", "-limit many", "-window -1h", "-jitter NaN", "-speed 0", "-auth-status 200", "-faults explode"} {
+		if fs.Parse(strings.Fields(wrong)) == nil {
+			t.Errorf("%s was taken", wrong)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -33,13 +34,9 @@ type Service struct {
 	entries   int // given as ids to transactions and rewards so far
 }
 
-// New returns a Service. It panics if an option makes no sense; Flags has no such values, except for numbers
-// below zero.
+// New returns a Service.
 func New(o Options) *Service {
 	o.fill()
-	if err := o.check(); err != nil {
-		panic("referralhero: " + err.Error())
-	}
 	var seed [32]byte
 	copy(seed[:], fmt.Sprintf("referralhero %d", o.Seed))
 	s := &Service{options: o, began: o.Now(), source: rand.NewChaCha8(seed), tally: make(tally, len(o.FaultRules))}
@@ -108,13 +105,10 @@ func (s *Service) setAll(values map[string]string) error {
 	fs := flag.NewFlagSet("", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	switches(fs, &o)
-	for name, value := range values {
-		if err := fs.Set(name, strings.TrimSpace(value)); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if err := fs.Set(name, strings.TrimSpace(values[name])); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-	}
-	if err := o.check(); err != nil {
-		return err
 	}
 	if !slices.Equal(o.FaultRules, s.options.FaultRules) {
 		s.tally = make(tally, len(o.FaultRules))

@@ -30,22 +30,32 @@ type campaignSnapshot struct {
 	Rewards      []Reward      `json:"rewards,omitempty"`
 }
 
-// Snapshot returns everything that Restore needs to go on from here, as JSON.
+// Snapshot returns everything that Restore needs to go on from here, as JSON. Calls are answered meanwhile.
 func (s *Service) Snapshot() ([]byte, error) {
+	saved, err := s.copy()
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(saved)
+}
+
+// copy returns what is to be saved, sharing nothing that may change.
+func (s *Service) copy() (snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	random, err := s.source.MarshalBinary()
 	if err != nil {
-		return nil, err
+		return snapshot{}, err
 	}
 	saved := snapshot{
 		At: s.now(), Token: s.token, Random: random, Entries: s.entries,
-		Limiter: s.limiter, WindowKind: s.options.WindowKind, Mails: s.mails,
+		Limiter: s.limiter, WindowKind: s.options.WindowKind, Mails: s.mails.copy(),
 	}
+	saved.Limiter.Times = slices.Clone(s.limiter.Times)
 	for _, c := range s.campaigns {
-		saved.Campaigns = append(saved.Campaigns, campaignSnapshot{c.List, c.subscribers(), c.allTransactions(), c.rewards})
+		saved.Campaigns = append(saved.Campaigns, campaignSnapshot{c.List, c.subscribers(), c.allTransactions(), slices.Clone(c.rewards)})
 	}
-	return json.Marshal(saved)
+	return saved, nil
 }
 
 // everybody returns all members in order of sign-up, also those who are not verified.

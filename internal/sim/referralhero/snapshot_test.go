@@ -3,6 +3,7 @@ package referralhero_test
 import (
 	"fmt"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -92,4 +93,33 @@ func TestRestoreKeepsGivenToken(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSnapshotWhileCallsComeIn saves while others change what is saved; the race detector watches.
+func TestSnapshotWhileCallsComeIn(t *testing.T) {
+	t.Parallel()
+	b := setup(t, referralhero.Options{WindowKind: referralhero.None}, referralhero.List{Bonuses: []referralhero.Bonus{{Title: "Mug", Referrals: 1}}})
+	grace := b.add(t, object{"email": "grace@example.com"})
+	b.add(t, object{"email": "ada@example.com", "referrer": grace["code"]})
+	path := fmt.Sprintf("%s/%s", subscribersPath, grace["id"])
+	var work sync.WaitGroup
+	work.Go(func() {
+		for i := range 50 {
+			b.do(t, "POST", path, object{"tags": []string{fmt.Sprint(i)}, "name": fmt.Sprint(i)})
+			b.do(t, "POST", subscribersPath+"/update_reward_status", object{"reward_id": 1, "status": "resent"})
+			b.add(t, object{"email": fmt.Sprintf("p%d@example.com", i), "referrer": grace["code"]})
+		}
+	})
+	work.Go(func() {
+		for range 50 {
+			saved, err := b.Snapshot()
+			if err == nil {
+				err = referralhero.New(referralhero.Options{}).Restore(saved)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	work.Wait()
 }
