@@ -6,7 +6,7 @@
 // service and region, but the signature itself is not verified: there are no secret keys here.
 //
 // Things can be made to go wrong (Options.Fault), callers can be held to their roles (Options.Authorize), and everything can be
-// kept in a file (Save, Load, Keep).
+// kept in a file (Save, Load).
 package aws
 
 import (

@@ -332,29 +332,21 @@ func TestABadFileIsSaidAndLeftAlone(t *testing.T) {
 	}
 }
 
-func TestKeepSavesAtTheEnd(t *testing.T) {
+func TestSaveReplacesTheFileInOneStep(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "aws.json")
+	folder := t.TempDir()
+	path := filepath.Join(folder, "aws.json")
 	s := furnished(t, aws.Options{})
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- s.Keep(ctx, path, time.Hour) }()
-	if err := connect(t, s, "tester").deeds(t.Context())["ses"](); err != nil {
-		t.Fatal(err)
+	for range 3 {
+		if err := s.Save(path); err != nil {
+			t.Fatal(err)
+		}
 	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
-	after := aws.New(aws.Options{})
-	if err := after.Load(path); err != nil || len(after.SES.Mails()) != 1 {
-		t.Errorf("after the restart: %d mails, %v; want 1", len(after.SES.Mails()), err)
-	}
-	files, err := os.ReadDir(filepath.Dir(path))
+	files, err := os.ReadDir(folder)
 	if err != nil || len(files) != 1 {
 		t.Errorf("the folder has %v, %v; want the file alone", files, err)
 	}
-	if err := s.Keep(ctx, filepath.Join(t.TempDir(), "no", "such", "folder"), time.Hour); err == nil {
+	if err := s.Save(filepath.Join(folder, "no", "such", "folder")); err == nil {
 		t.Error("saving into a folder that does not exist succeeded")
 	}
 }

@@ -1,14 +1,12 @@
 package aws
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 )
 
 // keeper is a service with something to keep.
@@ -73,7 +71,8 @@ func replace(path string, content []byte) (err error) {
 	return os.Rename(f.Name(), path)
 }
 
-// Load replaces everything that is kept by what Save wrote. If the file does not exist, nothing changes.
+// Load replaces everything that is kept by what Save wrote. If the file does not exist, nothing changes. After an error that
+// names a service, those before it may have been replaced: start anew.
 func (s *Server) Load(path string) error {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -97,19 +96,4 @@ func (s *Server) Load(path string) error {
 		}
 	}
 	return nil
-}
-
-// Keep saves to the file every so often, and once more when the context ends; then it returns. A save that fails is tried
-// again at the next time; what Keep returns is the failure of the last one.
-func (s *Server) Keep(ctx context.Context, path string, every time.Duration) error {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-			_ = s.Save(path)
-		case <-ctx.Done():
-			return s.Save(path)
-		}
-	}
 }

@@ -20,7 +20,7 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin: 0; overflow-wrap: anyw
 article { border: 1px solid #d0d7de; border-radius: 6px; margin: 1rem 0; padding: 1rem; }
 p { margin: 0; color: #57606a; overflow-wrap: anywhere; }
 pre { background: #f6f8fa; padding: .75rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-iframe { border: 1px solid #d0d7de; width: 100%; height: 32rem; background: #fff; }
+iframe { border: 1px solid #d0d7de; box-sizing: border-box; width: 100%; height: 24rem; resize: vertical; background: #fff; }
 </style>
 </head>
 <body>
