@@ -127,7 +127,12 @@ func (w *world) signIn(account bridge.AccountID) browser {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	b := browser{w, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	// A transport of its own: servers of other tests close the idle connections of the default one.
+	transport := &http.Transport{}
+	w.t.Cleanup(transport.CloseIdleConnections)
+	b := browser{w, &http.Client{Transport: transport, Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error {
+		return http.ErrUseLastResponse
+	}}}
 	b.session(account)
 	return b
 }
@@ -473,7 +478,7 @@ func TestStateCountsOnceForManyCallbacksAtATime(t *testing.T) {
 			for _, c := range cookies {
 				request.AddCookie(c)
 			}
-			client := &http.Client{CheckRedirect: b.CheckRedirect}
+			client := &http.Client{Transport: b.Transport, CheckRedirect: b.CheckRedirect}
 			response, err := client.Do(request)
 			if err != nil {
 				t.Error(err)

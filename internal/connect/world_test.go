@@ -59,6 +59,7 @@ type world struct {
 	table  *dynamodb.Client
 	fault  atomic.Pointer[func(operation string) *aws.Fault] // of DynamoDB
 	log    *bytes.Buffer
+	person *http.Client // follows no redirect
 }
 
 const account = bridge.AccountID("a_1")
@@ -66,7 +67,12 @@ const account = bridge.AccountID("a_1")
 // newWorld has a clock that stands still but for pauses, which move it on, unless now is another one.
 func newWorld(t *testing.T, options simulated.Options, now func() time.Time) *world {
 	t.Helper()
-	w := &world{t: t, now: now, log: &bytes.Buffer{}}
+	// A transport of its own: servers of other tests close the idle connections of the default one.
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	w := &world{t: t, now: now, log: &bytes.Buffer{}, person: &http.Client{
+		Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 	options.Now, options.Generated = now, 5
 	w.org = simulated.New(options)
 	server := httptest.NewServer(w.org)
@@ -164,8 +170,7 @@ func (w *world) connect() bridge.ConnectionID {
 // allow presses the button on the org's consent page and returns the code that comes back.
 func (w *world) allow(page string) bridge.Secret {
 	w.t.Helper()
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	response, err := client.PostForm(page, url.Values{"decision": {"allow"}})
+	response, err := w.person.PostForm(page, url.Values{"decision": {"allow"}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -248,7 +253,7 @@ func (w *world) breakTable(fault func(operation string) *aws.Fault) {
 // grantsAtSalesforce counts the grants that the org has given and not ended.
 func (w *world) grantsAtSalesforce() int {
 	w.t.Helper()
-	response, err := http.Get(w.origin + "/__control/")
+	response, err := w.person.Get(w.origin + "/__control/")
 	if err != nil {
 		w.t.Fatal(err)
 	}
