@@ -25,15 +25,10 @@ func (s *Service) seed() {
 
 	hedy := s.enrol(partners, "Hedy Lamarr", "hedy@example.com", nil)
 	s.enrol(partners, "Radia Perlman", "radia@example.com", hedy)
-	for name, events := range map[string]int{"barbara@example.com": 1, "margaret@example.com": 2} {
-		m := s.enrol(partners, name, name, hedy)
-		c := &call{parameters: &parameters{values: map[string]any{"email": name}}, campaign: partners, member: m, now: s.now().Unix()}
-		for _, complete := range []endpoint{track, confirm}[:events] {
-			if _, err := complete(s, c); err != nil {
-				panic(err)
-			}
-		}
-	}
+	barbara := s.enrol(partners, "Barbara Liskov", "barbara@example.com", hedy)
+	margaret := s.enrol(partners, "Margaret Hamilton", "margaret@example.com", hedy)
+	s.complete(partners, barbara, track)
+	s.complete(partners, margaret, track, confirm)
 
 	edsger := s.enrol(vip, "Edsger Dijkstra", "edsger@example.com", nil)
 	s.enrol(vip, "Tony Hoare", "tony@example.com", edsger)
@@ -51,6 +46,16 @@ func (s *Service) enrol(c *campaign, name, email string, referrer *member) *memb
 		panic(err)
 	}
 	return m
+}
+
+// complete completes events of a referral.
+func (s *Service) complete(c *campaign, m *member, events ...endpoint) {
+	values := map[string]any{string(c.Identifier): m.identifier(c.Identifier)}
+	for _, event := range events {
+		if _, err := event(s, &call{parameters: &parameters{values: values}, campaign: c, member: m, now: s.now().Unix()}); err != nil {
+			panic(err)
+		}
+	}
 }
 
 // populate adds n made-up subscribers to the first campaign. One in ten was referred by one before.
