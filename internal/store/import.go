@@ -231,7 +231,8 @@ func (s *Store) DueImports(ctx context.Context, now time.Time, limit int) ([]imp
 		}
 		result, err := s.db.Query(ctx, &dynamodb.QueryInput{
 			TableName: &s.table, IndexName: pointer("due"), Limit: pointer(int32(limit)),
-			KeyConditionExpression:    pointer("shard = :shard AND dueAt <= :now"),
+			KeyConditionExpression:    pointer("#shard = :shard AND dueAt <= :now"),
+			ExpressionAttributeNames:  map[string]string{"#shard": "shard"},
 			ExpressionAttributeValues: values,
 		})
 		if err != nil {

@@ -1,0 +1,660 @@
+package importer_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/importer"
+	simhero "github.com/referralbridge/referralbridge/internal/sim/referralhero"
+	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
+)
+
+func TestEveryContactHasItsOutcome(t *testing.T) {
+	t.Parallel()
+	contacts := people(1200)
+	existing := []string{"ann.0@example.com", "ann.700@example.com"} // brought by an import before this one
+	for name, welcome := range map[string]bool{"without a welcome mail": false, "with one, so opted-out people are left out": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, options{contacts: contacts, existing: existing})
+			i := w.start(func(o *bridge.ImportOptions) { o.Welcome = welcome })
+			w.work(fixed(1), immortal)
+			got := w.agrees(i.ID, oracle(contacts, existing, welcome), len(existing))
+			if got.Mail != bridge.MailSent || len(w.mails) != 1 {
+				t.Fatalf("mail = %q, %d mails, want sent, 1", got.Mail, len(w.mails))
+			}
+			m := w.mails[0]
+			if m.To != "dana@example.com" || !strings.Contains(m.Text, "https://bridge.example.com/imports/"+string(i.ID)) || !strings.Contains(m.HTML, "1,200 contacts") {
+				t.Errorf("mail = %+v", m)
+			}
+			if strings.Contains(m.Text+m.HTML, "@") || strings.Contains(m.Text+m.HTML, "O&#39;Neill") {
+				t.Errorf("the mail names contacts: %s", m.Text)
+			}
+			for _, s := range w.hero.Subscribers(string(campaign))[len(existing):] {
+				if s.Source != "imported_from_salesforce" || !strings.HasPrefix(s.Name, "Ann O'Neill ") || s.Host != "https://www.example.com/join" {
+					t.Fatalf("subscriber = %+v", s)
+				}
+			}
+		})
+	}
+}
+
+func TestNothingToImport(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{contacts: people(10)})
+	i := w.start(func(o *bridge.ImportOptions) { o.Filter = "LastName = 'Nobody'" })
+	w.work(fixed(1), immortal)
+	w.agrees(i.ID, map[string]bridge.Outcome{}, 0)
+	if len(w.mails) != 1 {
+		t.Errorf("%d mails, want 1", len(w.mails))
+	}
+}
+
+// few are contacts in two chunks of which only some have addresses, so that a run is short.
+func few() []simorg.Contact {
+	contacts := people(60)
+	for i := range contacts {
+		if i%9 != 0 && i != 55 {
+			contacts[i].Email = ""
+		}
+	}
+	contacts[58].Email = contacts[9].Email
+	return contacts
+}
+
+// TestAWorkerMayDieAtAnyStep runs the same import again and again, and each time a worker dies at the next of all
+// its calls to the outside: once before the call, once after it was carried out.
+func TestAWorkerMayDieAtAnyStep(t *testing.T) {
+	t.Parallel()
+	contacts := few()
+	want := oracle(contacts, nil, false)
+	for _, after := range []bool{false, true} {
+		for at := 0; ; at++ {
+			w := newWorld(t, options{contacts: contacts})
+			i := w.start(nil)
+			left := &life{steps: at, after: after}
+			life := func(*rand.Rand) *life {
+				if left.over() || left.steps < 0 {
+					return &life{steps: -1}
+				}
+				next := &life{steps: left.steps - left.made, after: after}
+				if left.made == 0 {
+					next = left
+				}
+				left = next
+				return next
+			}
+			w.workOne(life)
+			got := w.agrees(i.ID, want, 0)
+			switch {
+			case got.Mail == bridge.MailSent && len(w.mails) == 1, got.Mail == bridge.MailUnknown && len(w.mails) <= 1 && left.over():
+			default:
+				t.Errorf("death at %d (after %t): mail = %s, %d mails", at, after, got.Mail, len(w.mails))
+			}
+			if t.Failed() {
+				t.Fatalf("death at step %d (after %t)", at, after)
+			}
+			if !left.over() {
+				if at < 30 {
+					t.Fatalf("an import takes %d steps only: the test does not see what it should", at)
+				}
+				break
+			}
+		}
+	}
+}
+
+// workOne is work with one worker at a time, in order.
+func (w *world) workOne(life func(*rand.Rand) *life) {
+	w.t.Helper()
+	for range 500 {
+		batch := w.receive(1)
+		if len(batch) == 0 {
+			return
+		}
+		w.do(batch[0], life(nil))
+	}
+	w.t.Fatal("the import does not end")
+}
+
+// TestAnyWorkersMayDie lets several workers at a time take messages that come twice and in any order, and lets half
+// of them die somewhere.
+func TestAnyWorkersMayDie(t *testing.T) {
+	t.Parallel()
+	contacts := people(1100)
+	existing := []string{"ann.1@example.com", "ann.1000@example.com"}
+	want := oracle(contacts, existing, false)
+	for seed := range uint64(6) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, options{contacts: contacts, existing: existing})
+			i := w.start(nil)
+			deaths := 0
+			w.work(fixed(seed), func(random *rand.Rand) *life {
+				if random.IntN(3) == 0 { // a duplicate of something that waits
+					if waiting := w.peek(); len(waiting) > 0 && len(waiting) < 20 {
+						w.put(time.Duration(random.IntN(100))*time.Second, waiting[random.IntN(len(waiting))].job)
+					}
+				}
+				if random.IntN(2) == 0 || deaths > 60 {
+					return &life{steps: -1}
+				}
+				deaths++
+				return &life{steps: random.IntN(400), after: random.IntN(2) == 0}
+			})
+			got := w.agrees(i.ID, want, len(existing))
+			if len(w.mails) > 1 || got.Mail == bridge.MailSent && len(w.mails) != 1 || got.Mail == bridge.MailFailed {
+				t.Errorf("mail = %s, %d mails", got.Mail, len(w.mails))
+			}
+		})
+	}
+}
+
+func TestTwoWorkersFinishTheLastTwoPagesTogether(t *testing.T) {
+	t.Parallel()
+	contacts := people(700)
+	w := newWorld(t, options{contacts: contacts})
+	i := w.start(nil)
+	w.do(w.receive(1)[0], immortal(nil)) // plans both pages
+	batch := w.receive(2)
+	if len(batch) != 2 {
+		t.Fatalf("%d jobs, want the two pages", len(batch))
+	}
+	done := make(chan bool)
+	for _, m := range append(batch, batch...) { // and each of them twice
+		go func() {
+			w.do(m, immortal(nil))
+			done <- true
+		}()
+	}
+	for range 4 {
+		<-done
+	}
+	w.work(fixed(1), immortal)
+	w.agrees(i.ID, oracle(contacts, nil, false), 0)
+	if len(w.mails) != 1 {
+		t.Errorf("%d mails, want 1", len(w.mails))
+	}
+}
+
+func TestFaultsOfReferralHero(t *testing.T) {
+	t.Parallel()
+	contacts := people(300)
+	for name, faults := range map[string]string{
+		"errors now and then, before and after the work": "500 every 61; 500-after every 67; 502 every 71",
+		"connections that break before and after":        "cut every 47; cut-before every 53",
+		"answers that are cut off":                       "truncated every 29",
+		"an error that says 200":                         "200-error every 29",
+		"an outage of a while":                           "502 times 60 on /subscribers",
+		"an outage that does what was asked":             "cut times 60 on /subscribers",
+		"one refusal for too many calls":                 "429 every 50 times 1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var rules simhero.Rules
+			if err := rules.Set(faults); err != nil {
+				t.Fatal(err)
+			}
+			w := newWorld(t, options{contacts: contacts, hero: simhero.Options{FaultRules: rules}})
+			i := w.start(nil)
+			w.work(fixed(1), immortal)
+			w.agrees(i.ID, oracle(contacts, nil, false), 0)
+		})
+	}
+}
+
+func TestARefusedContactIsInvalid(t *testing.T) {
+	t.Parallel()
+	contacts := people(30)
+	w := newWorld(t, options{contacts: contacts, hero: simhero.Options{FaultRules: simhero.Rules{
+		{Kind: simhero.Refuse, Code: "invalid_email_address", Path: "/subscribers", Every: 10, Times: 1},
+	}}})
+	i := w.start(nil)
+	w.work(fixed(1), immortal)
+	got := w.get(i.ID)
+	want := tally(oracle(contacts, nil, false))
+	want.Created--
+	want.Invalid++
+	if got.State != bridge.Done || got.Counts != want {
+		t.Errorf("%s %+v, want done %+v", got.State, got.Counts, want)
+	}
+}
+
+// TestWaits looks at imports that cannot go on, at what they say, and at how they go on.
+func TestWaits(t *testing.T) {
+	t.Parallel()
+	contacts := people(120)
+	for name, tc := range map[string]struct {
+		hero   simhero.Rules
+		org    simorg.Rule
+		parked string
+		wait   time.Duration
+	}{
+		"ReferralHero refuses the token": {
+			hero:   simhero.Rules{{Kind: simhero.Refuse, Code: "invalid_token", Path: "/subscribers", Times: 6}},
+			parked: "API token", wait: 15 * time.Minute,
+		},
+		"ReferralHero says that the account is inactive": {
+			hero:   simhero.Rules{{Kind: simhero.Refuse, Code: "inactive_account", Path: "/subscribers", Times: 6}},
+			parked: "API token", wait: 15 * time.Minute,
+		},
+		"ReferralHero counts more calls than we": {
+			hero:   simhero.Rules{{Kind: simhero.Throttle, Path: "/subscribers", Times: 1}},
+			parked: "this hour's calls are used up", wait: time.Hour,
+		},
+		"ReferralHero is down": {
+			hero:   simhero.Rules{{Kind: simhero.Gateway, Path: "/subscribers", Times: 40}},
+			parked: "ReferralHero does not answer", wait: time.Minute,
+		},
+		"ReferralHero is down from the start": {
+			hero:   simhero.Rules{{Kind: simhero.Gateway, Path: "/lists", Times: 1}},
+			parked: "ReferralHero does not answer", wait: time.Minute,
+		},
+		"Salesforce is down": {
+			org:    simorg.Rule{Kind: simorg.KindAPI, Fault: simorg.Fault{Status: 503, HTML: true}, Times: 1},
+			parked: "Salesforce does not answer", wait: time.Minute,
+		},
+		"the org's calls are used up": {
+			org:    simorg.Rule{Kind: simorg.KindAPI, Fault: simorg.Fault{Status: 403, Code: "REQUEST_LIMIT_EXCEEDED", Message: "TotalRequests Limit exceeded."}, Times: 1},
+			parked: "the rest is left to you", wait: 15 * time.Minute,
+		},
+		"the org refuses us": {
+			org:    simorg.Rule{Kind: simorg.KindAPI, Fault: simorg.Fault{Status: 403, Code: "API_DISABLED_FOR_ORG", Message: "off"}, Times: 1},
+			parked: "administrator", wait: 15 * time.Minute,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, options{contacts: contacts, hero: simhero.Options{FaultRules: tc.hero}})
+			i := w.start(nil)
+			if tc.org.Times > 0 {
+				w.org.SetRules(tc.org)
+			}
+			before := w.Now()
+			for w.get(i.ID).Parked == "" {
+				batch := w.receive(1)
+				if len(batch) == 0 {
+					t.Fatal("the import neither waits nor works")
+				}
+				w.do(batch[0], immortal(nil))
+			}
+			got := w.get(i.ID)
+			if got.State != bridge.Running || !strings.Contains(got.Parked, tc.parked) {
+				t.Errorf("state = %s, parked = %q, want running, %q", got.State, got.Parked, tc.parked)
+			}
+			if wait := got.Until.Sub(before); wait < tc.wait-time.Minute || wait > tc.wait+time.Minute {
+				t.Errorf("it waits for %s, want about %s", wait, tc.wait)
+			}
+			if due, err := w.store.DueImports(t.Context(), got.Until.Add(2*time.Minute), 10); err != nil || len(due) != 1 {
+				t.Errorf("due = %v, %v, want the import", due, err)
+			}
+			w.work(fixed(1), immortal)
+			w.agrees(i.ID, oracle(contacts, nil, false), 0)
+		})
+	}
+}
+
+func TestARefusedTokenIsNoted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{contacts: people(30), hero: simhero.Options{FaultRules: simhero.Rules{
+		{Kind: simhero.Refuse, Code: "invalid_token", Path: "/subscribers", Times: 1},
+	}}})
+	w.start(nil)
+	for range 2 {
+		w.do(w.receive(1)[0], immortal(nil))
+	}
+	a, err := w.store.Account(t.Context(), account)
+	if err != nil || a.Refused != "invalid_token" {
+		t.Errorf("refused = %q, %v, want invalid_token", a.Refused, err)
+	}
+}
+
+func TestADeadConnectionWaitsForAPerson(t *testing.T) {
+	t.Parallel()
+	contacts := people(30)
+	w := newWorld(t, options{contacts: contacts})
+	i := w.start(nil)
+	w.link = bridge.NeedsReconnect
+	w.do(w.receive(1)[0], immortal(nil))
+	if got := w.get(i.ID); !strings.Contains(got.Parked, "Reconnect") {
+		t.Fatalf("parked = %q, want words about reconnecting", got.Parked)
+	}
+	w.link = bridge.Active
+	if _, err := w.service.Resume(t.Context(), account, i.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.work(fixed(1), immortal)
+	w.agrees(i.ID, oracle(contacts, nil, false), 0)
+}
+
+func TestAMissingCampaignEndsTheImport(t *testing.T) {
+	t.Parallel()
+	contacts := people(80)
+	w := newWorld(t, options{contacts: contacts, hero: simhero.Options{FaultRules: simhero.Rules{
+		{Kind: simhero.Refuse, Code: "invalid_list", Path: "/subscribers", Times: 8},
+	}}})
+	i := w.start(nil)
+	w.work(fixed(1), immortal)
+	got := w.get(i.ID)
+	if got.State != bridge.Broken || !strings.Contains(got.Cause, "paused") || got.EndedAt.IsZero() {
+		t.Fatalf("state = %s, cause = %q, want failed with words", got.State, got.Cause)
+	}
+	for range 8 { // each attempt meets the rest of the faults; in the end the campaign is active again
+		if _, err := w.service.Resume(t.Context(), account, i.ID); err != nil {
+			t.Fatal(err)
+		}
+		w.advance(time.Minute)
+		w.work(fixed(1), immortal)
+		if w.get(i.ID).State == bridge.Done {
+			break
+		}
+	}
+	w.agrees(i.ID, oracle(contacts, nil, false), 0)
+}
+
+func TestTheHourIsSharedFairly(t *testing.T) {
+	t.Parallel()
+	contacts := make([]simorg.Contact, 900)
+	for i := range contacts {
+		contacts[i] = simorg.Contact{ID: fmt.Sprintf("0035g00000%05d", i), LastName: "X", Email: fmt.Sprintf("x%d@example.com", i),
+			Created: time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)}
+	}
+	for _, kind := range []simhero.WindowKind{simhero.Fixed, simhero.Sliding} {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, options{contacts: contacts, hero: simhero.Options{Limit: 400, WindowKind: kind}})
+			a, err := w.store.Account(t.Context(), account)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.Allowance = 400
+			if err := w.store.SaveAccount(t.Context(), a); err != nil {
+				t.Fatal(err)
+			}
+			i := w.start(nil)
+			began := w.Now()
+			w.work(fixed(1), immortal)
+			w.agrees(i.ID, oracle(contacts, nil, false), 0)
+			if c := w.hero.Counts(); c.Answers429 > 0 || c.Calls > 902 {
+				t.Errorf("%d calls, %d of them refused, want at most 902, 0", c.Calls, c.Answers429)
+			}
+			if took := w.Now().Sub(began); took < 2*time.Hour || took > 2*time.Hour+20*time.Minute {
+				t.Errorf("900 contacts at 400 an hour took %s, want two hours and a little", took)
+			}
+		})
+	}
+}
+
+func TestPauseResumeCancel(t *testing.T) {
+	t.Parallel()
+	contacts := people(700)
+	w := newWorld(t, options{contacts: contacts})
+	ctx := t.Context()
+	i := w.start(nil)
+	w.do(w.receive(1)[0], immortal(nil))
+	w.do(w.receive(1)[0], immortal(nil)) // one page
+	if got, err := w.service.Pause(ctx, account, i.ID); err != nil || got.State != bridge.Paused {
+		t.Fatalf("Pause = %s, %v", got.State, err)
+	}
+	w.work(fixed(1), immortal)
+	p, err := w.service.Get(ctx, account, i.ID)
+	if err != nil || p.Import.State != bridge.Paused || p.Counts.Sum() != 500 {
+		t.Fatalf("Get = %s with %d outcomes, %v, want paused with 500", p.Import.State, p.Counts.Sum(), err)
+	}
+	if due, err := w.store.DueImports(ctx, w.Now().Add(24*time.Hour), 10); err != nil || len(due) != 0 {
+		t.Errorf("due = %v, %v, want nothing: a paused import waits for a person", due, err)
+	}
+	if _, err := w.service.Start(ctx, account, "Dana", i.Options); bridge.KindOf(err) != bridge.Conflict {
+		t.Errorf("a second import in the campaign: %v, want a conflict", err)
+	}
+	if _, err := w.service.Resume(ctx, account, i.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.work(fixed(1), immortal)
+	w.agrees(i.ID, oracle(contacts, nil, false), 0)
+	if _, err := w.service.Cancel(ctx, account, i.ID); bridge.KindOf(err) != bridge.Conflict {
+		t.Errorf("cancel of one that is done: %v, want a conflict", err)
+	}
+
+	next := w.start(nil)
+	w.do(w.receive(1)[0], immortal(nil))
+	if _, err := w.service.Cancel(ctx, account, next.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.work(fixed(1), immortal)
+	if got := w.get(next.ID); got.State != bridge.Canceled || got.Counts.Sum() != 0 {
+		t.Errorf("canceled import: %s, %+v", got.State, got.Counts)
+	}
+	if len(w.mails) != 1 {
+		t.Errorf("%d mails, want none for the canceled one", len(w.mails))
+	}
+	w.start(nil) // the campaign is free
+	all, err := w.service.List(ctx, account, campaign, "", 2)
+	if err != nil || len(all) != 2 || all[1].ID != next.ID {
+		t.Errorf("List = %v, %v, want the two newest", all, err)
+	}
+	if older, err := w.service.List(ctx, account, "", next.ID, 10); err != nil || len(older) != 1 || older[0].ID != i.ID {
+		t.Errorf("List before = %v, %v, want the first", older, err)
+	}
+}
+
+func TestAPauseStopsBetweenChunks(t *testing.T) {
+	t.Parallel()
+	contacts := people(400)
+	var w *world
+	var i bridge.Import
+	var calls atomic.Int32
+	w = newWorld(t, options{contacts: contacts, hero: simhero.Options{Faults: func(r *http.Request) *simhero.Fault {
+		if strings.HasSuffix(r.URL.Path, "/subscribers") {
+			if calls.Add(1) == 60 {
+				if _, err := w.service.Pause(context.WithoutCancel(t.Context()), account, i.ID); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		return nil
+	}}})
+	i = w.start(nil)
+	w.work(fixed(1), immortal)
+	if n := calls.Load(); n > 150 {
+		t.Errorf("%d calls, want the rest of the chunk after 60", n)
+	}
+	p, err := w.service.Get(t.Context(), account, i.ID)
+	if err != nil || p.Counts.Created == 0 || p.Counts.Sum() > 200 {
+		t.Errorf("progress = %+v, %v, want the chunks that were done", p.Counts, err)
+	}
+	if _, err := w.service.Resume(t.Context(), account, i.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.work(fixed(1), immortal)
+	w.agrees(i.ID, oracle(contacts, nil, false), 0)
+}
+
+func TestFailedContactsAreTriedAgain(t *testing.T) {
+	t.Parallel()
+	contacts := people(600)
+	var mended atomic.Bool
+	w := newWorld(t, options{contacts: contacts, hero: simhero.Options{Faults: func(r *http.Request) *simhero.Fault {
+		if body := read(r); !mended.Load() && (strings.Contains(body, "ann.32@") || strings.Contains(body, "ann.512@")) {
+			return &simhero.Fault{Kind: simhero.Cut} // it is done, and nobody is told
+		}
+		return nil
+	}}})
+	i := w.start(nil)
+	w.work(fixed(1), immortal)
+	got := w.get(i.ID)
+	if got.State != bridge.Done || got.Counts.Failed != 2 {
+		t.Fatalf("%s with %+v, want 2 failed", got.State, got.Counts)
+	}
+	calls := w.hero.Counts().Calls
+	w.advance(time.Hour)
+	if _, err := w.service.Retry(t.Context(), account, i.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.work(fixed(1), immortal)
+	if got := w.get(i.ID); got.Counts.Failed != 2 || got.Pass != 2 {
+		t.Errorf("pass %d with %+v, want pass 2 with 2 failed", got.Pass, got.Counts)
+	}
+	if made := w.hero.Counts().Calls - calls; made != 8 {
+		t.Errorf("the second pass made %d calls, want 4 for each of the failed", made)
+	}
+	mended.Store(true)
+	if _, err := w.service.Retry(t.Context(), account, i.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.work(fixed(1), immortal)
+	w.agrees(i.ID, oracle(contacts, nil, false), 0)
+	if len(w.mails) != 3 {
+		t.Errorf("%d mails, want one for each pass", len(w.mails))
+	}
+	if _, err := w.service.Retry(t.Context(), account, i.ID); bridge.KindOf(err) != bridge.Conflict {
+		t.Errorf("retry without failures: %v, want a conflict", err)
+	}
+}
+
+func TestContactsThatVanishAndComeBack(t *testing.T) {
+	t.Parallel()
+	contacts := people(130)
+	w := newWorld(t, options{contacts: contacts})
+	i := w.start(func(o *bridge.ImportOptions) { o.Filter = "Title = null" })
+	w.do(w.receive(1)[0], immortal(nil)) // planned
+	want := oracle(contacts, nil, false)
+	for _, n := range []int{2, 60} { // they do not match the filter any more
+		w.edit(contacts[n].ID, `{"Title":"Director"}`)
+		delete(want, contacts[n].ID)
+	}
+	w.work(fixed(1), immortal)
+	got := w.get(i.ID)
+	counts := tally(want)
+	counts.Skipped += 2
+	if got.State != bridge.Done || got.Counts != counts || got.Selected != 130 {
+		t.Errorf("%s, %+v of %d, want %+v of 130", got.State, got.Counts, got.Selected, counts)
+	}
+	gone := 0
+	for row, err := range w.service.Outcomes(t.Context(), account, i.ID) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if row.Contact == "" {
+			gone++
+		}
+	}
+	if gone != 2 {
+		t.Errorf("%d rows without a contact, want 2", gone)
+	}
+}
+
+// TestMailStates looks at what is known of the mail, and that it is never sent twice.
+func TestMailStates(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		notify string
+		errs   []error // of one attempt after the other; then it is sent
+		want   bridge.MailState
+		sends  int
+	}{
+		"nobody to write to":     {notify: "-", want: bridge.MailNone},
+		"refused":                {errs: []error{&bridge.Error{Op: "mail", Kind: bridge.Invalid}}, want: bridge.MailFailed, sends: 1},
+		"no answer":              {errs: []error{&bridge.Error{Op: "mail", Kind: bridge.UnknownOutcome}}, want: bridge.MailUnknown, sends: 1},
+		"an error of no meaning": {errs: []error{errors.New("?")}, want: bridge.MailUnknown, sends: 1},
+		"too fast, then sent":    {errs: []error{&bridge.Error{Op: "mail", Kind: bridge.Throttled, After: time.Minute}}, want: bridge.MailSent, sends: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, options{contacts: people(5), notify: tc.notify})
+			sends := 0
+			w.mailer = func(context.Context, importer.Message) error {
+				if sends++; sends <= len(tc.errs) {
+					return tc.errs[sends-1]
+				}
+				return nil
+			}
+			i := w.start(nil)
+			w.work(fixed(1), immortal)
+			if got := w.get(i.ID); got.State != bridge.Done || got.Mail != tc.want || sends != tc.sends {
+				t.Errorf("%s, mail %q, %d attempts, want done, %q, %d", got.State, got.Mail, sends, tc.want, tc.sends)
+			}
+		})
+	}
+}
+
+func TestTheSweepFindsWhatWasLost(t *testing.T) {
+	t.Parallel()
+	contacts := people(600)
+	w := newWorld(t, options{contacts: contacts})
+	i := w.start(nil)
+	w.do(w.receive(1)[0], immortal(nil))
+	if lost := w.receive(10); len(lost) != 2 {
+		t.Fatalf("%d jobs, want the two pages, which get lost now", len(lost))
+	}
+	for range 10 {
+		w.advance(time.Minute)
+		if err := w.sweep.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.work(fixed(1), immortal)
+	}
+	w.agrees(i.ID, oracle(contacts, nil, false), 0)
+	if err := w.sweep.Run(t.Context()); err != nil || len(w.peek()) != 0 {
+		t.Errorf("a sweep over what has ended: %v, %d jobs, want none", err, len(w.peek()))
+	}
+}
+
+func TestAPageThatKillsItsWorkersIsGivenUp(t *testing.T) {
+	t.Parallel()
+	contacts := people(600)
+	w := newWorld(t, options{contacts: contacts})
+	i := w.start(nil)
+	for range 400 {
+		batch := w.receive(1)
+		if len(batch) == 0 {
+			break
+		}
+		l := &life{steps: -1}
+		if batch[0].job.Page == 2 && w.get(i.ID).State == bridge.Running {
+			if sheet, err := w.store.Page(t.Context(), account, i.ID, 2); err == nil && sheet.Page.Tries <= 20 {
+				l.steps = 6 // always soon after it has claimed the page
+			}
+		}
+		w.do(batch[0], l)
+	}
+	got := w.get(i.ID)
+	if got.State != bridge.Done || got.Counts.Failed != 100 || got.Counts.Sum() != 600 {
+		t.Fatalf("%s with %+v, want the 100 contacts of page 2 failed", got.State, got.Counts)
+	}
+	if _, err := w.service.Retry(t.Context(), account, i.ID); err != nil {
+		t.Fatal(err)
+	}
+	w.work(fixed(1), immortal)
+	if got := w.get(i.ID); got.Counts != tally(oracle(contacts, nil, false)) {
+		t.Errorf("after a retry: %+v", got.Counts)
+	}
+}
+
+func TestProgressAndEstimate(t *testing.T) {
+	t.Parallel()
+	contacts := people(1500)
+	w := newWorld(t, options{contacts: contacts})
+	i := w.start(nil)
+	for range 2 {
+		w.do(w.receive(1)[0], immortal(nil))
+	}
+	p, err := w.service.Get(t.Context(), account, i.ID)
+	if err != nil || p.Counts.Sum() != 500 || p.Import.Total != 1500 {
+		t.Fatalf("progress = %d of %d, %v, want 500 of 1500", p.Counts.Sum(), p.Import.Total, err)
+	}
+	if p.Remaining < 30*time.Second || p.Remaining > 2*time.Minute || p.FinishAt.IsZero() || p.Rate <= 0 {
+		t.Errorf("remaining = %s, rate = %g, want about a minute", p.Remaining, p.Rate)
+	}
+	if _, err := w.service.Get(t.Context(), "a_2", i.ID); bridge.KindOf(err) != bridge.NotFound {
+		t.Errorf("another account sees it: %v", err)
+	}
+}
