@@ -3,6 +3,7 @@ package oidc_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -350,4 +351,26 @@ func FuzzToken(f *testing.F) {
 			t.Errorf("status %d, body %s", w.Code, w.Body)
 		}
 	})
+}
+
+func TestFlags(t *testing.T) {
+	t.Parallel()
+	fs := flag.NewFlagSet("oidc", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	o := oidc.Flags(fs)
+	if err := fs.Parse([]string{"-issuer", "http://127.0.0.1:8004", "-redirect-uri", callback, "-redirect-uri", home, "-logout-uri", home}); err != nil {
+		t.Fatal(err)
+	}
+	if len(o.RedirectURIs) != 2 || len(o.LogoutURIs) != 1 {
+		t.Errorf("options %+v", o)
+	}
+	if _, err := oidc.New(*o); err != nil {
+		t.Error(err)
+	}
+	if fs.Parse([]string{"-redirect-uri", "/callback"}) == nil {
+		t.Error("took a redirect address without a host")
+	}
+	if _, err := oidc.New(oidc.Options{}); err == nil {
+		t.Error("an issuer without a name and a client")
+	}
 }

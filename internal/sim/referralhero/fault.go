@@ -40,7 +40,7 @@ func kindNames() []string {
 type Fault struct {
 	Kind  FaultKind
 	Code  string        // the error's code for Refuse and ErrorIn200; empty means internal_error
-	Delay time.Duration // real time to wait first
+	Delay time.Duration // real time to wait before the work; the work is done even if the caller gives up
 }
 
 // Rule makes a fault of some calls.

@@ -76,7 +76,7 @@ func TestPages(t *testing.T) {
 
 func TestManyPages(t *testing.T) {
 	t.Parallel()
-	b := setup(t, referralhero.Options{Subscribers: 101}, referralhero.List{})
+	b := setup(t, referralhero.Options{Subscribers: 101}, referralhero.List{Verification: true})
 	contains(t, b.browse(t, "/lists/"+uuid, nil), "Page 1 of 3, 101 people", "Subscriber 101", "?page=2")
 	last := b.browse(t, "/lists/"+uuid+"?page=3", nil)
 	contains(t, last, "Page 3 of 3", "Subscriber 1<", "?page=2")

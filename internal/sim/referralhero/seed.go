@@ -67,7 +67,7 @@ func (s *Service) populate(n int) {
 	key := string(c.Identifier)
 	for i := range n {
 		values := map[string]any{
-			"name": "Subscriber " + strconv.Itoa(i+1), "source": "made-up",
+			"name": "Subscriber " + strconv.Itoa(i+1), "source": "made-up", "double_optin": false,
 			key: map[Identifier]string{
 				ByEmail: fmt.Sprintf("subscriber%d@example.net", i+1), ByPhone: fmt.Sprintf("+1555%07d", i+1),
 			}[c.Identifier],

@@ -502,3 +502,42 @@ func TestEnvelope(t *testing.T) {
 		})
 	}
 }
+
+func TestOtherIdentifiers(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		kind  referralhero.Identifier
+		value string
+	}{
+		"phone number": {referralhero.ByPhone, "+15550100"},
+		"wallet":       {referralhero.ByWallet, "0xAbC"},
+		"other":        {referralhero.ByOther, "customer 7"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, referralhero.Options{}, referralhero.List{Identifier: tc.kind})
+			first := b.add(t, object{string(tc.kind): tc.value, "email": "shared@example.com"})
+			check(t, b.add(t, object{string(tc.kind): " " + tc.value, "email": "other@example.com"}), object{"response": "subscriber_retrieved", "id": first["id"]})
+			second := b.add(t, object{string(tc.kind): tc.value + "9", "email": "shared@example.com"})
+			check(t, second, object{"response": "subscriber_created"}) // an address is not the identifier here
+			check(t, b.do(t, "GET", subscribersPath+"/retrieve_by_email?email=SHARED@example.com", nil), object{"id": first["id"]})
+			check(t, b.do(t, "POST", subscribersPath+"/add_points", object{string(tc.kind): tc.value + "9", "points": 2}), object{"id": second["id"], "points": 2.0})
+		})
+	}
+}
+
+func TestQualificationByUpdate(t *testing.T) {
+	t.Parallel()
+	b := setup(t, referralhero.Options{}, referralhero.List{})
+	grace := b.add(t, object{"email": "grace@example.com"})
+	ada := b.add(t, object{"email": "ada@example.com", "referrer": grace["code"]})
+	path := fmt.Sprintf("%s/%s", subscribersPath, ada["id"])
+	check(t, b.do(t, "POST", path, object{"referral_status": "unqualified"}), object{"referral_status": "unqualified", "response": "subscriber_updated"})
+	check(t, b.get(t, grace["id"]), object{"people_referred": 0.0})
+	check(t, b.do(t, "POST", path, object{"referral_status": "qualified"}), object{"referral_status": "confirmed"})
+	check(t, b.get(t, grace["id"]), object{"people_referred": 1.0})
+	if _, envelope := b.send(t, "POST", path, object{"referral_status": "pending", "name": "Eve"}); envelope["code"] != "invalid_parameter" {
+		t.Errorf("a referral was made pending: %v", envelope)
+	}
+	check(t, b.get(t, ada["id"]), object{"name": ""})
+}
