@@ -51,3 +51,15 @@ func BenchmarkQuery(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSnapshot measures how long a large org takes to save.
+func BenchmarkSnapshot(b *testing.B) {
+	o := million()
+	for b.Loop() {
+		saved, err := o.Snapshot()
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(len(saved)>>20), "MB")
+	}
+}

@@ -9,11 +9,11 @@ import (
 // describeGlobal lists the objects.
 func (o *Org) describeGlobal(w http.ResponseWriter, c call) error {
 	o.mu.RLock()
-	defer o.mu.RUnlock()
 	var list []map[string]any
 	for _, name := range slices.Sorted(maps.Keys(o.tables)) {
 		list = append(list, o.tables[name].brief(c.version))
 	}
+	o.mu.RUnlock()
 	answerJSON(w, http.StatusOK, map[string]any{"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": list})
 	return nil
 }
@@ -34,8 +34,8 @@ func (b *object) brief(version string) map[string]any {
 // describeBriefly answers at an object's own URL.
 func (o *Org) describeBriefly(w http.ResponseWriter, c call) error {
 	o.mu.RLock()
-	defer o.mu.RUnlock()
 	t, err := o.object(c)
+	o.mu.RUnlock()
 	if err != nil {
 		return err
 	}
@@ -47,18 +47,20 @@ func (o *Org) describeBriefly(w http.ResponseWriter, c call) error {
 // field looks like one that is not there.
 func (o *Org) describe(w http.ResponseWriter, c call) error {
 	o.mu.RLock()
-	defer o.mu.RUnlock()
 	t, err := o.object(c)
+	fields := []map[string]any{}
+	if err == nil {
+		for _, f := range t.fields {
+			if o.visible(c.user, t.object, f) {
+				fields = append(fields, o.describeField(t, f))
+			}
+		}
+	}
+	o.mu.RUnlock()
 	if err != nil {
 		return err
 	}
 	about := t.brief(c.version)
-	fields := []map[string]any{}
-	for _, f := range t.fields {
-		if o.visible(c.user, t.object, f) {
-			fields = append(fields, o.describeField(t, f))
-		}
-	}
 	about["fields"] = fields
 	about["childRelationships"] = []any{}
 	about["recordTypeInfos"] = []any{}

@@ -45,8 +45,8 @@ func (o *Org) origin(r *http.Request) string {
 	return "http://" + r.Host
 }
 
-// request is an authorize request that has been checked.
-type request struct {
+// authorization is an authorize request that has been checked.
+type authorization struct {
 	redirectURI, state, scope, challenge string
 }
 
@@ -54,9 +54,9 @@ var challengeForm = regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`)
 
 // readAuthorize checks an authorize request. What is wrong with the app or its redirect URI is shown to
 // the person; what is wrong otherwise goes back to the app. In both cases the answer has been given.
-func (o *Org) readAuthorize(w http.ResponseWriter, r *http.Request) (request, bool) {
+func (o *Org) readAuthorize(w http.ResponseWriter, r *http.Request) (authorization, bool) {
 	q := r.URL.Query()
-	in := request{redirectURI: q.Get("redirect_uri"), state: q.Get("state"), challenge: q.Get("code_challenge")}
+	in := authorization{redirectURI: q.Get("redirect_uri"), state: q.Get("state"), challenge: q.Get("code_challenge")}
 	switch {
 	case q.Get("client_id") != o.options.ClientID:
 		o.loginProblem(w, "invalid_client_id", "client identifier invalid")
@@ -71,7 +71,7 @@ func (o *Org) readAuthorize(w http.ResponseWriter, r *http.Request) (request, bo
 		o.notInstalled(w, r)
 		return in, false
 	}
-	back := func(code, description string) (request, bool) {
+	back := func(code, description string) (authorization, bool) {
 		in.redirect(w, r, url.Values{"error": {code}, "error_description": {description}})
 		return in, false
 	}
@@ -122,7 +122,7 @@ func (o *Org) registered(uri string) bool {
 }
 
 // redirect sends the browser back to the app with an answer.
-func (in request) redirect(w http.ResponseWriter, r *http.Request, answer url.Values) {
+func (in authorization) redirect(w http.ResponseWriter, r *http.Request, answer url.Values) {
 	if in.state != "" {
 		answer.Set("state", in.state)
 	}

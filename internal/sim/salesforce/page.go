@@ -61,7 +61,7 @@ func (o *Org) homePage(w http.ResponseWriter, _ *http.Request) {
 }
 
 // consentPage asks a person whether the app may have what it asks for.
-func (o *Org) consentPage(w http.ResponseWriter, in request, problem string) {
+func (o *Org) consentPage(w http.ResponseWriter, in authorization, problem string) {
 	var means []string
 	for _, s := range scopes {
 		if slices.Contains(strings.Fields(in.scope), s.name) {
@@ -295,21 +295,25 @@ func (o *Org) addRole(w http.ResponseWriter, r *http.Request) {
 	o.edited(w, r, "Opportunity", err)
 }
 
-// presets are the faults that the page offers, by the value of their button.
-var presets = map[string]Rule{
-	"token-503":   {Kind: KindToken, Times: 1, Fault: Fault{Status: 503, Code: "server_error", Message: "temporarily unavailable"}},
-	"token-html":  {Kind: KindToken, Times: 1, Fault: Fault{Status: 503, HTML: true}},
-	"token-drop":  {Kind: KindToken, Times: 1, Fault: Fault{Drop: true}},
-	"token-slow":  {Kind: KindToken, Times: 1, Fault: Fault{Delay: Duration(20 * time.Second)}},
-	"api-503":     {Kind: KindAPI, Times: 3, Fault: Fault{Status: 503, Code: "SERVER_UNAVAILABLE", Message: "The requested resource is unavailable"}},
-	"api-html":    {Kind: KindAPI, Times: 1, Fault: Fault{Status: 503, HTML: true}},
-	"api-quota":   {Kind: KindAPI, Fault: Fault{Status: 403, Code: "REQUEST_LIMIT_EXCEEDED", Message: "TotalRequests Limit exceeded."}},
-	"api-refused": {Kind: KindAPI, Fault: Fault{Status: 403, Code: "API_DISABLED_FOR_ORG", Message: "The REST API is not enabled for this Organization."}},
-	"api-slow":    {Kind: KindAPI, Times: 10, Fault: Fault{Delay: Duration(5 * time.Second)}},
+// presets are the faults that the page offers, in its order.
+var presets = []struct {
+	Name, Label string
+	Rule        Rule
+}{
+	{"token-503", "Token endpoint: one answer of 503", Rule{Kind: KindToken, Times: 1, Fault: Fault{Status: 503, Code: "server_error", Message: "temporarily unavailable"}}},
+	{"token-html", "Token endpoint: one page of HTML", Rule{Kind: KindToken, Times: 1, Fault: Fault{Status: 503, HTML: true}}},
+	{"token-drop", "Token endpoint: do it, then cut the connection, once", Rule{Kind: KindToken, Times: 1, Fault: Fault{Drop: true}}},
+	{"token-slow", "Token endpoint: 20 seconds for the next answer", Rule{Kind: KindToken, Times: 1, Fault: Fault{Delay: Duration(20 * time.Second)}}},
+	{"token-ip", "Token endpoint: our address is not allowed", Rule{Kind: KindToken, Fault: Fault{Status: 400, Code: "invalid_grant", Message: "ip restricted or invalid login hours"}}},
+	{"api-503", "API: three answers of 503", Rule{Kind: KindAPI, Times: 3, Fault: Fault{Status: 503, Code: "SERVER_UNAVAILABLE", Message: "The requested resource is unavailable"}}},
+	{"api-html", "API: one page of HTML", Rule{Kind: KindAPI, Times: 1, Fault: Fault{Status: 503, HTML: true}}},
+	{"api-slow", "API: 5 seconds for each of the next 10 answers", Rule{Kind: KindAPI, Times: 10, Fault: Fault{Delay: Duration(5 * time.Second)}}},
+	{"api-quota", "API: the day's calls are used up", Rule{Kind: KindAPI, Fault: Fault{Status: 403, Code: "REQUEST_LIMIT_EXCEEDED", Message: "TotalRequests Limit exceeded."}}},
+	{"api-disabled", "API: not enabled for the org", Rule{Kind: KindAPI, Fault: Fault{Status: 403, Code: "API_DISABLED_FOR_ORG", Message: "The REST API is not enabled for this Organization."}}},
 }
 
 func (o *Org) faultsPage(w http.ResponseWriter, _ *http.Request) {
-	o.show(w, http.StatusOK, "faults", "Switches and faults", map[string]any{"State": o.state(), "Presets": slices.Sorted(maps.Keys(presets)), "Rules": presets})
+	o.show(w, http.StatusOK, "faults", "Switches and faults", map[string]any{"State": o.state(), "Presets": presets})
 }
 
 // setFaults does what the pressed button says.
@@ -338,12 +342,11 @@ func (o *Org) setFaults(w http.ResponseWriter, r *http.Request) {
 		s.DailyRequests = daily
 		o.SetSwitches(s)
 	default:
-		rule, ok := presets[does]
-		if !ok {
-			http.Error(w, "no such button", http.StatusUnprocessableEntity)
-			return
+		for _, p := range presets {
+			if p.Name == does {
+				o.SetRules(append(o.Rules(), p.Rule)...)
+			}
 		}
-		o.SetRules(append(o.Rules(), rule)...)
 	}
 	http.Redirect(w, r, "/faults", http.StatusSeeOther)
 }

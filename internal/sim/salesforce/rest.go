@@ -40,9 +40,7 @@ func (o *Org) newRoutes() http.Handler {
 		"/queryAll/{locator}":       {"GET": (*Org).queryMore},
 	} {
 		mux.HandleFunc("/services/data/{version}"+path, o.data(resource))
-		if path == "" || path == "/sobjects" || path == "/sobjects/{type}" || path == "/query" || path == "/queryAll" {
-			mux.HandleFunc("/services/data/{version}"+path+"/{$}", o.data(resource))
-		}
+		mux.HandleFunc("/services/data/{version}"+path+"/{$}", o.data(resource)) // some clients end every path so
 	}
 	mux.HandleFunc("/services/", func(w http.ResponseWriter, r *http.Request) {
 		answerError(w, refuse(http.StatusNotFound, "NOT_FOUND", "The requested resource does not exist"))
@@ -284,19 +282,25 @@ func (o *Org) createRecord(w http.ResponseWriter, c call) error {
 	if err != nil {
 		return err
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	t, err := o.object(c)
-	if err != nil {
-		return err
-	}
-	created, err := o.create(c.user, t, fields)
+	t, created, err := o.createLocked(c, fields)
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Location", "/services/data/v"+c.version+"/sobjects/"+t.name+"/"+string(created))
 	answerJSON(w, http.StatusCreated, map[string]any{"id": string(created), "success": true, "errors": []any{}})
 	return nil
+}
+
+// createLocked creates under the lock, which is given back before a client, maybe a slow one, is answered.
+func (o *Org) createLocked(c call, fields map[string]any) (*table, id, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	t, err := o.object(c)
+	if err != nil {
+		return nil, "", err
+	}
+	created, err := o.create(c.user, t, fields)
+	return t, created, err
 }
 
 func (o *Org) updateRecord(w http.ResponseWriter, c call) error {
@@ -332,21 +336,31 @@ func (o *Org) deleteRecord(w http.ResponseWriter, c call) error {
 }
 
 func (o *Org) readRecord(w http.ResponseWriter, c call) error {
+	body, err := o.writeRecord(c)
+	if err != nil {
+		return err
+	}
+	answerRaw(w, body)
+	return nil
+}
+
+// writeRecord is the record that a path names, with the fields that the request names or all.
+func (o *Org) writeRecord(c call) ([]byte, error) {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	t, at, err := o.record(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if t.isDeleted(t.rows[at]) {
-		return refuse(http.StatusNotFound, "ENTITY_IS_DELETED", "entity is deleted")
+		return nil, refuse(http.StatusNotFound, "ENTITY_IS_DELETED", "entity is deleted")
 	}
 	var columns []*column
 	if list := c.URL.Query().Get("fields"); list != "" {
 		for name := range strings.SplitSeq(list, ",") {
 			f := t.field(strings.TrimSpace(name))
 			if f == nil || !o.visible(c.user, t.object, f) {
-				return refuse(http.StatusBadRequest, "INVALID_FIELD", fmt.Sprintf("No such column '%s' on sobject of type %s", strings.TrimSpace(name), t.name))
+				return nil, refuse(http.StatusBadRequest, "INVALID_FIELD", fmt.Sprintf("No such column '%s' on sobject of type %s", strings.TrimSpace(name), t.name))
 			}
 			columns = append(columns, &column{name: f.name, field: f})
 		}
@@ -357,8 +371,7 @@ func (o *Org) readRecord(w http.ResponseWriter, c call) error {
 			}
 		}
 	}
-	answerRaw(w, appendRecord(nil, t, t.rows[at], columns, c.version))
-	return nil
+	return appendRecord(nil, t, t.rows[at], columns, c.version), nil
 }
 
 func answerRaw(w http.ResponseWriter, body []byte) {

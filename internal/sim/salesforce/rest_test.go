@@ -23,6 +23,9 @@ func TestVersions(t *testing.T) {
 	if got := list[len(list)-1]; len(list) != 36 || got["version"] != "66.0" || got["label"] != "Spring '26" || list[len(list)-2]["label"] != "Winter '26" || list[len(list)-3]["label"] != "Summer '25" {
 		t.Errorf("%d versions, the last %v", len(list), got)
 	}
+	if a := s.api(token, "GET", data+"/limits/", ""); a.status != 200 {
+		t.Errorf("a path that ends with a slash: %d, want 200", a.status)
+	}
 	for version, want := range map[string]int{"v66.0": 200, "v31.0": 200, "v30.0": 410, "v21.0": 410, "v20.0": 404, "v67.0": 404, "v66": 404, "latest": 404} {
 		if a := s.api(token, "GET", "/services/data/"+version+"/limits", ""); a.status != want {
 			t.Errorf("%s: %d, want %d", version, a.status, want)

@@ -34,6 +34,7 @@ type column struct {
 
 type sortKey struct {
 	read       func(row) string
+	ownID      bool // the record's own id: the order in which records are found
 	kind       kind
 	descending bool
 	nullsLast  bool
@@ -78,7 +79,8 @@ func (o *Org) plan(q *soql, user id, all bool) (*search, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.order = append(s.order, sortKey{read, f.kind, by.descending, by.nullsLast})
+		s.order = append(s.order, sortKey{read: read, ownID: f == t.field("Id") && len(p.relative(t, by.path)) == 1,
+			kind: f.kind, descending: by.descending, nullsLast: by.nullsLast})
 	}
 	return s, nil
 }
@@ -518,7 +520,7 @@ func (s *search) find() []int32 {
 	if s.limit >= 0 {
 		enough = s.offset + s.limit
 	}
-	byID := len(s.order) == 0 || s.order[0].kind == kindID && !s.order[0].descending && len(s.path(0).names) == 1
+	byID := len(s.order) == 0 || s.order[0].ownID && !s.order[0].descending
 	if !byID {
 		enough = -1
 	}
@@ -531,8 +533,8 @@ func (s *search) find() []int32 {
 	})
 	switch {
 	case byID:
-	case len(s.path(0).names) == 1 && s.order[0].kind == kindID:
-		slices.Reverse(found) // descending
+	case s.order[0].ownID: // descending
+		slices.Reverse(found)
 	default:
 		s.sort(found)
 	}
@@ -542,8 +544,6 @@ func (s *search) find() []int32 {
 	}
 	return found
 }
-
-func (s *search) path(n int) path { return s.soql.order[n].path }
 
 // total counts the records that are asked for.
 func (s *search) total() int {
