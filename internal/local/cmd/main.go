@@ -1,6 +1,7 @@
 // Command cmd is what the Makefile calls to run the product on one machine.
 //
 //	go run ./internal/local/cmd run     everything, until Ctrl-C
+//	go run ./internal/local/cmd demo    sign in, connect and import, without hands
 //	go run ./internal/local/cmd sim     one of the simulated other sides by itself
 //	go run ./internal/local/cmd build   the functions, packed for AWS
 package main
@@ -26,6 +27,7 @@ type command struct {
 
 var commands = []command{
 	{"run", "run everything on this machine, until Ctrl-C", run},
+	{"demo", "sign in, connect and import without hands", demo},
 	{"sim", "serve one of the simulated other sides by itself", sim},
 	{"build", "build the functions and pack them for AWS Lambda", build},
 }

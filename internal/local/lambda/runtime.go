@@ -151,9 +151,7 @@ func (r *Runtime) next(w http.ResponseWriter, req *http.Request, p *process) {
 		h.Set("Lambda-Runtime-Invoked-Function-Arn", inv.arn)
 		h.Set("Lambda-Runtime-Trace-Id", traceID())
 		_, _ = w.Write(inv.payload) // if the process is gone, that is seen elsewhere
-	case <-req.Context().Done():
-	case <-r.closing:
-		refuse(w, http.StatusGone, "Closed", "the function is shut down")
+	case <-req.Context().Done(): // the process is gone, or will be killed
 	}
 }
 

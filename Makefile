@@ -1,0 +1,101 @@
+# What people type. Only `check`, `build-...` and `deploy` need more than Go.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The flags of the functions themselves, so that the compiler does its work once for both.
+local := CGO_ENABLED=0 go run -trimpath -tags lambda.norpc ./internal/local/cmd
+
+WHAT ?=
+LISTEN ?= 127.0.0.1:0
+ARGS ?=
+CONTACTS ?=
+STAGE ?= dev
+
+.PHONY: help
+help: ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Run everything on this machine; ARGS=-help lists switches
+	@$(local) run $(ARGS)
+
+.PHONY: demo
+demo: ## Connect and import without hands; CONTACTS=export.csv takes a file of yours
+	@$(local) demo $(if $(CONTACTS),-contacts '$(CONTACTS)') $(ARGS)
+
+.PHONY: sim
+sim: ## Serve one simulator: WHAT=aws|salesforce|referralhero|oidc LISTEN=127.0.0.1:8001 ARGS=...
+	@$(local) sim -what '$(WHAT)' -listen '$(LISTEN)' $(ARGS)
+
+.PHONY: test
+test: ## Test everything that needs Go only
+	go test -race -shuffle=on ./...
+
+.PHONY: check
+check: lint template conformance browser ## Lint, check the template, and test with what must be installed first
+
+.PHONY: prove
+prove: ## Run an experiment: WHAT=import
+	@$(local) prove $(WHAT) $(ARGS)
+
+.PHONY: bench
+bench: ## Measure: WHAT=import
+	@$(local) prove $(or $(WHAT),import) $(ARGS)
+
+.PHONY: build
+build: ## Build all functions for AWS Lambda, packed in .build/
+	@$(local) build $(ARGS)
+
+.PHONY: deploy
+deploy: ## Deploy to AWS: STAGE=dev|staging|prod
+	sam build
+	sam deploy --config-env $(STAGE)
+
+.PHONY: clean
+clean: ## Forget what was built and what `make run` kept
+	rm -rf .build .local .aws-sam
+
+# ---- the parts of check ------------------------------------------------------------------------------------------
+
+.PHONY: lint
+lint:
+	@unformatted=$$(gofmt -l functions internal); if [[ -n $$unformatted ]]; then echo "not formatted: $$unformatted"; exit 1; fi
+	go vet ./...
+	go vet -tags browser ./functions/...
+	go tool -modfile=.ci/tools/go.mod staticcheck -tags browser ./...
+
+cfn_lint := .tools/cfn-lint-1.58.0
+sam := .tools/aws-sam-cli-1.170.0
+
+.PHONY: template
+template: $(cfn_lint) $(sam)
+	$(cfn_lint)/bin/cfn-lint template.yaml
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(sam)/bin/sam validate --lint --template template.yaml
+
+# A tool of Python's in an environment of its own. Its version is in the name, so that another one is installed anew.
+.tools/cfn-lint-% .tools/aws-sam-cli-%:
+	rm -rf $@ $@.new
+	python3 -m venv $@.new
+	$@.new/bin/pip install --quiet --disable-pip-version-check $(patsubst .tools/cfn-lint-%,cfn-lint==%,$(patsubst .tools/aws-sam-cli-%,aws-sam-cli==%,$@))
+	sed -i.was 's|$(abspath $@.new)|$(abspath $@)|' $@.new/bin/*
+	mv $@.new $@
+
+# The suites of whatever has two implementations, on AWS's own DynamoDB and on an SQS that we did not write.
+.PHONY: conformance
+conformance:
+	.ci/tools/beside DYNAMODB_ENDPOINT .ci/dynamodb-local go test -count=1 ./internal/sim/aws/dynamodb/... ./internal/store/...
+	.ci/tools/beside SQS_ENDPOINT .ci/other-sqs go test -count=1 ./internal/sim/aws/sqs/... ./internal/queue/...
+
+.PHONY: browser
+browser:
+	.ci/axe
+	go test -count=1 -tags browser -run Browser ./functions/...
+
+# ---- what `sam build` calls ----------------------------------------------------------------------------------------
+
+# build-TokenBrokerFunction builds functions/token-broker into ARTIFACTS_DIR.
+build-%Function:
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -trimpath -ldflags '-s -w' -tags lambda.norpc -o '$(ARTIFACTS_DIR)/bootstrap' \
+		./functions/$$(sed -E 's/([a-z0-9])([A-Z])/\1-\2/g' <<<'$*' | tr '[:upper:]' '[:lower:]')

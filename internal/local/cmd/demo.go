@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/local/person"
+	"github.com/referralbridge/referralbridge/internal/local/world"
+	"github.com/referralbridge/referralbridge/internal/sim/referralhero"
+	"github.com/referralbridge/referralbridge/internal/sim/salesforce"
+)
+
+// demoResult is the last line of a demo.
+type demoResult struct {
+	Contacts          int     `json:"contacts"`
+	Created           int     `json:"created"`
+	Existed           int     `json:"existed"`
+	Invalid           int     `json:"invalid"`
+	Failed            int     `json:"failed"`
+	Skipped           int     `json:"skipped"`
+	Subscribers       int     `json:"subscribers"`
+	Emails            int     `json:"emails"`
+	ReferralHeroCalls int     `json:"referralhero_calls"`
+	SalesforceCalls   int     `json:"salesforce_calls"`
+	Seconds           float64 `json:"seconds"`
+}
+
+// demo does what a marketer does, without hands: sign in, set up, connect, import, read the mail. It uses the
+// same pages and forms as a browser.
+func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := flags("demo", stderr)
+	file := fs.String("contacts", "", "`file` with the org's contacts as Data Loader exports them (default: a made-up org of 1,000)")
+	unlimited := fs.Bool("unlimited", false, "lift ReferralHero's limit of 5,000 calls in an hour")
+	latency := fs.Duration("latency", 20*time.Millisecond, "how long ReferralHero takes for an answer")
+	verbose := fs.Bool("v", false, "show what the functions log")
+	if err := parse(fs, args); err != nil {
+		return err
+	}
+	o := world.Options{Root: ".", ReferralHero: referralhero.Options{
+		Latency: *latency, Lists: []referralhero.List{{Name: campaignName, URL: "https://www.example.com/join"}},
+	}}
+	if *verbose {
+		o.Stack.Log = stderr
+	}
+	account := person.Account{Notify: "dana@example.com", Allowance: bridge.DefaultAllowance, Campaign: campaignName}
+	if *unlimited {
+		o.ReferralHero.WindowKind, account.Allowance = referralhero.None, mostAllowance
+	}
+	contacts, err := demoContacts(*file)
+	if err != nil {
+		return err
+	}
+	o.Salesforce.Contacts = contacts
+
+	fmt.Fprintln(stdout, "Building the functions and starting everything ...")
+	w, err := world.Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	result, err := demonstrate(ctx, w, account, stdout)
+	if err := errors.Join(err, w.Close()); err != nil {
+		return err
+	}
+	if result.Contacts != len(contacts) {
+		return fmt.Errorf("the org has %d contacts, the import counted %d", len(contacts), result.Contacts)
+	}
+	return json.NewEncoder(stdout).Encode(result)
+}
+
+// campaignName is that of the empty campaign into which programs import.
+const campaignName = "Spring Referral"
+
+// mostAllowance is the most that the console accepts.
+const mostAllowance = 60_000
+
+// demoContacts reads the file, or makes up an org of 1,000.
+func demoContacts(file string) ([]salesforce.Contact, error) {
+	if file == "" {
+		return slices.Collect(salesforce.Generate(1000, 1)), nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	contacts, err := salesforce.LoadCSV(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return contacts, nil
+}
+
+func demonstrate(ctx context.Context, w *world.World, account person.Account, stdout io.Writer) (demoResult, error) {
+	account.Token = w.Hero.Token()
+	someone := person.New(w.Stack.URL)
+	campaign, connection, err := someone.SetUp(ctx, account)
+	if err != nil {
+		return demoResult{}, err
+	}
+	fmt.Fprintln(stdout, "Signed in, gave ReferralHero's token, connected the org.")
+	began := time.Now()
+	id, preview, err := someone.Import(ctx, campaign, connection, "https://www.example.com/join")
+	if err != nil {
+		return demoResult{}, err
+	}
+	fmt.Fprintf(stdout, "Preview: %d contacts; %d to send, %d share an e-mail, %d without one, %d malformed. Started.\n",
+		preview.Total, preview.Sent, preview.Duplicates, preview.Without, preview.Malformed)
+	seen := -1
+	progress, err := someone.Watch(ctx, id, 500*time.Millisecond, func(p person.Progress) {
+		if p.Processed != seen {
+			fmt.Fprintf(stdout, "  %d of %d\n", p.Processed, p.Total)
+		}
+		seen = p.Processed
+	})
+	if err != nil {
+		return demoResult{}, err
+	}
+	if progress.State != bridge.Done {
+		return demoResult{}, fmt.Errorf("the import ended as %s", progress.State)
+	}
+	seconds := time.Since(began).Seconds()
+
+	mails := w.AWS.SES.Mails()
+	for _, mail := range mails {
+		fmt.Fprintf(stdout, "Mail to %v: %s\n", mail.To, mail.Subject)
+	}
+	c := progress.Counts
+	return demoResult{
+		Contacts: c.Sum(), Created: c.Created, Existed: c.Existed, Invalid: c.Invalid, Failed: c.Failed, Skipped: c.Skipped,
+		Subscribers: len(w.Hero.Subscribers(string(campaign))), Emails: len(mails), ReferralHeroCalls: w.Hero.Counts().Calls, SalesforceCalls: w.Org.Counts().API,
+		Seconds: float64(int(seconds*10)) / 10,
+	}, nil
+}
