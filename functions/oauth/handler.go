@@ -6,9 +6,16 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/connect"
+	"github.com/referralbridge/referralbridge/internal/invoke"
+	"github.com/referralbridge/referralbridge/internal/salesforce"
 	"github.com/referralbridge/referralbridge/internal/signin"
+	"github.com/referralbridge/referralbridge/internal/store"
 )
 
 // browserCookie holds the token that ties a consent to the browser that began it.
@@ -24,6 +31,26 @@ type consents interface {
 
 type sessions interface {
 	Session(ctx context.Context, token bridge.Secret) (bridge.Session, error)
+}
+
+// settings are what the environment says.
+type settings struct {
+	table, baseURL, broker, clientID string
+	hosts                            salesforce.Hosts
+}
+
+// routes puts the two ends of a consent together. It makes no request yet.
+func (s settings) routes(cloud aws.Config) http.Handler {
+	rows := store.New(dynamodb.NewFromConfig(cloud), s.table, nil)
+	once := lambda.NewFromConfig(cloud, func(o *lambda.Options) {
+		o.RetryMaxAttempts = 1 // Salesforce ends the grant of a code that is redeemed twice
+	})
+	service := connect.Service{
+		Connections: rows, Consents: rows, BaseURL: s.baseURL,
+		Salesforce: salesforce.OAuth{ClientID: s.clientID, Hosts: s.hosts},
+		Broker:     invoke.Function[connect.Request, connect.Reply]{Client: once, Name: s.broker},
+	}
+	return routes(service, signin.Service{Store: rows}, signin.JarFor(s.baseURL))
 }
 
 // routes answers the two ends of a consent.

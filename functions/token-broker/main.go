@@ -17,32 +17,21 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/referralbridge/referralbridge/internal/config"
-	"github.com/referralbridge/referralbridge/internal/connect"
 	"github.com/referralbridge/referralbridge/internal/salesforce"
-	"github.com/referralbridge/referralbridge/internal/secrets"
-	"github.com/referralbridge/referralbridge/internal/store"
 )
 
 func main() {
 	slog.SetDefault(lambdacontext.NewLogger())
 	var env config.Env
-	table, clientID := env.Need("TABLE"), env.Need("SALESFORCE_CLIENT_ID")
-	appSecret, brokerSecret := env.Need("APP_SECRET"), env.Need("BROKER_SECRET")
-	hosts := salesforce.Hosts{Simulator: env.Simulator()}
+	s := settings{
+		table: env.Need("TABLE"), appSecret: env.Need("APP_SECRET"), brokerSecret: env.Need("BROKER_SECRET"),
+		clientID: env.Need("SALESFORCE_CLIENT_ID"), hosts: salesforce.Hosts{Simulator: env.Simulator()},
+	}
 	aws, err := awsconfig.LoadDefaultConfig(context.Background())
-	if err := errors.Join(env.Err(), err); err != nil {
+	if err := errors.Join(env.Err(), err); err != nil { // says everything that is wrong, at once
 		log.Fatal(err)
 	}
-	manager := secretsmanager.NewFromConfig(aws)
-	ours := &secrets.Reader{Client: manager, ID: brokerSecret}
-	data := secrets.DataKeys(&secrets.Reader{Client: manager, ID: appSecret})
-	grants := store.New(dynamodb.NewFromConfig(aws), table, data).WithRefreshTokens(secrets.RefreshKeys(ours))
-	lambda.Start(handle(&connect.Broker{
-		Grants: grants, Connections: grants, Log: slog.Default(),
-		Salesforce: salesforce.OAuth{HTTP: hosts.TokenClient(), Hosts: hosts, ClientID: clientID, Secret: clientSecret(ours)},
-	}))
+	lambda.Start(handle(s.broker(aws)))
 }
