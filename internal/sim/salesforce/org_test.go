@@ -72,6 +72,7 @@ func TestRestoreRefuses(t *testing.T) {
 		"another organization": strings.Replace(string(saved), `"organization":"00D5g000004AbCd`, `"organization":"00D5g000004AbCe`, 1),
 		"another column":       strings.Replace(string(saved), `"FirstName"`, `"Vorname"`, 1),
 		"an id that is none":   strings.Replace(string(saved), `["`+string(makeID("003", 2)), `["nobody`, 1),
+		"no grants":            strings.Replace(string(saved), `"Grants":{}`, `"Grants":null`, 1),
 		"nobody in charge":     strings.Replace(string(saved), `["`+string(makeID("005", 1)), `["`+string(makeID("005", 9)), 1),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package salesforce
 
 import (
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
@@ -340,5 +341,55 @@ func TestGzip(t *testing.T) {
 	body, err := io.ReadAll(unzipped)
 	if err != nil || response.Header.Get("Content-Encoding") != "gzip" || !strings.HasPrefix(string(body), `{"totalSize":100,`) {
 		t.Errorf("answer = %s %.60s, %v", response.Header.Get("Content-Encoding"), body, err)
+	}
+}
+
+func TestDescriptions(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{Generated: 5})
+	token := s.token()
+	for name, tc := range map[string]struct{ path, want string }{
+		"resources":         {"", `"sobjects":"/services/data/v66.0/sobjects"`},
+		"all objects":       {"/sobjects", `"keyPrefix":"00K"`},
+		"an object, short":  {"/sobjects/contact", `"recentItems":[]`},
+		"a stage":           {"/sobjects/Opportunity/describe", `{"active":true,"defaultValue":false,"label":"Closed Won","validFor":null,"value":"Closed Won"}`},
+		"an inactive stage": {"/sobjects/Opportunity/describe", `{"active":false,"defaultValue":false,"label":"Verbal Yes (old)","validFor":null,"value":"Verbal Yes (old)"}`},
+		"a reference":       {"/sobjects/Contact/describe", `"referenceTo":["Account"],"relationshipName":"Account"`},
+		"a number":          {"/sobjects/Opportunity/describe", `"soapType":"xsd:double"`},
+		"a count":           {"/sobjects/OpportunityStage/describe", `"soapType":"xsd:int"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if a := s.api(token, "GET", data+tc.path, ""); a.status != 200 || !strings.Contains(a.body, tc.want) {
+				t.Errorf("%d %s does not say %s", a.status, a.body, tc.want)
+			}
+		})
+	}
+}
+
+func TestGzippedRequest(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{Generated: -1})
+	var body bytes.Buffer
+	zip := gzip.NewWriter(&body)
+	if _, err := io.WriteString(zip, `{"LastName":"Zip"}`); err != nil {
+		t.Fatal(err)
+	}
+	if err := zip.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for what, tc := range map[string]struct {
+		kind, encoding string
+		status         int
+	}{
+		"gzip": {"application/json", "gzip", 201}, "gzip, but not said": {"application/json", "", 400}, "a form": {"application/x-www-form-urlencoded", "gzip", 415},
+	} {
+		r := s.request("POST", data+"/sobjects/Contact", bytes.NewReader(body.Bytes()))
+		r.Header.Set("Authorization", "Bearer "+s.token())
+		r.Header.Set("Content-Type", tc.kind)
+		r.Header.Set("Content-Encoding", tc.encoding)
+		if a := s.do(r); a.status != tc.status {
+			t.Errorf("%s: %d %s, want %d", what, a.status, a.body, tc.status)
+		}
 	}
 }

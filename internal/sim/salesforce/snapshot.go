@@ -2,6 +2,7 @@ package salesforce
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -76,6 +77,9 @@ func (o *Org) Restore(data []byte) error {
 	if err := json.Unmarshal(s.Grants, &auth); err != nil {
 		return fmt.Errorf("read grants: %w", err)
 	}
+	if auth.Codes == nil || auth.Grants == nil || auth.Sessions == nil {
+		return errors.New("the snapshot has no grants")
+	}
 	tables := map[string]*table{}
 	for name, b := range newSchema() {
 		t := newTable(b)
@@ -87,7 +91,7 @@ func (o *Org) Restore(data []byte) error {
 		tables[name] = t
 	}
 	if tables["organization"].find(o.orgID) < 0 || tables["user"].find(o.admin) < 0 {
-		return fmt.Errorf("the snapshot has no organization or no administrator")
+		return errors.New("the snapshot has no organization or no administrator")
 	}
 	hidden := map[id]map[string]bool{}
 	for user, fields := range s.Hidden {
