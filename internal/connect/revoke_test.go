@@ -137,20 +137,28 @@ func TestDisconnectWhileARefreshIsUnderWay(t *testing.T) {
 
 func TestReconnectWhileARefreshIsUnderWay(t *testing.T) {
 	t.Parallel()
-	w, _ := newStillWorld(t, simulated.Options{})
-	id := w.connect()
-	dead := w.token(id)
-	slow := *w.broker
-	slow.Salesforce = interrupted{w.broker.Salesforce, func() {
-		if again := w.connect(); again != id {
-			t.Errorf("another connection: %s", again)
-		}
-	}}
-	reply, err := slow.Call(t.Context(), connect.Request{Task: connect.RenewToken, Account: account, Connection: id, Have: dead.Version})
-	if err != nil || reply.Token.Secret != w.token(id).Token || !w.works(id) {
-		t.Errorf("renew = version %d, %v", reply.Version, err)
-	}
-	if g := w.grant(id); g.Generation != 2 {
-		t.Errorf("generation = %d, want 2", g.Generation)
+	for name, dies := range map[string]bool{"that succeeds": false, "that finds the grant dead": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, _ := newStillWorld(t, simulated.Options{})
+			id := w.connect()
+			dead := w.token(id)
+			if dies {
+				w.org.RevokeGrants()
+			}
+			slow := *w.broker
+			slow.Salesforce = interrupted{w.broker.Salesforce, func() {
+				if again := w.connect(); again != id {
+					t.Errorf("another connection: %s", again)
+				}
+			}}
+			reply, err := slow.Call(t.Context(), connect.Request{Task: connect.RenewToken, Account: account, Connection: id, Have: dead.Version})
+			if err != nil || reply.Token.Secret != w.token(id).Token || !w.works(id) {
+				t.Errorf("renew = version %d, %v", reply.Version, err)
+			}
+			if g, c := w.grant(id), w.connection(id); g.Generation != 2 || c.Status != bridge.Active {
+				t.Errorf("generation = %d, want 2; status = %s", g.Generation, c.Status)
+			}
+		})
 	}
 }
