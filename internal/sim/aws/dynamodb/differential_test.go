@@ -112,6 +112,7 @@ var sameErrors = []struct {
 	{"operands", regexp.MustCompile(`(Two document paths (overlap|conflict) with each other|An expression attribute name used in the document path is not defined|` +
 		`Incorrect operand type for operator or function|An expression attribute value used in expression is not defined|` +
 		`The first operand must be distinct from|Invalid attribute type name found|The BETWEEN operator requires).*$`)},
+	{"no table", regexp.MustCompile(`^(Requested resource not found|Cannot do operations on a non-existent table)$`)},
 	{"execution", regexp.MustCompile(`^(The document path provided in the update expression is invalid for update|An operand in the update expression has an incorrect data type|` +
 		`The provided expression refers to an attribute that does not exist in the item)$`)},
 	{"types", regexp.MustCompile(`\{[A-Z,]+\}`)},
