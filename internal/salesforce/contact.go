@@ -64,7 +64,7 @@ func (c *Client) Contacts(ctx context.Context, s bridge.Selection, after, last b
 
 // EarliestContacts returns, for each of the values that a selected contact before the given one has, the
 // first contact that has it. Values are normalised: e-mail addresses as by bridge.NormalizeEmail, phone
-// numbers as by normalizePhone. Others are never found.
+// numbers to a plus and digits, whatever stands between these in Salesforce. Others are never found.
 func (c *Client) EarliestContacts(ctx context.Context, s bridge.Selection, by bridge.Identifier, values []string, before bridge.SalesforceID) (map[string]bridge.SalesforceID, error) {
 	const op = "salesforce.EarliestContacts"
 	asked := lookups[by]
@@ -119,10 +119,9 @@ var lookups = map[bridge.Identifier]lookup{
 
 // statement asks for as many of the values as fit, and returns how many these are.
 func (l lookup) statement(s bridge.Selection, values []string, before bridge.SalesforceID) (string, int) {
-	const list = "\x00" // marks where the terms go: no other part has that byte
-	frame := "SELECT Id, " + l.field + " FROM Contact" +
-		where(s, "Id < "+quote(string(before)), l.opening+list+l.closing) + " ORDER BY Id"
-	room := longestStatement - len(url.QueryEscape(frame))
+	opening := "SELECT Id, " + l.field + " FROM Contact" + where(s, "Id < "+quote(string(before)), l.opening)
+	closing := l.closing + " ORDER BY Id"
+	room := longestStatement - len(url.QueryEscape(opening+closing))
 	var terms []string
 	for _, v := range values {
 		term := l.term(v)
@@ -131,20 +130,23 @@ func (l lookup) statement(s bridge.Selection, values []string, before bridge.Sal
 		}
 		terms = append(terms, term)
 	}
-	return strings.Replace(frame, list, strings.Join(terms, l.between), 1), len(terms)
+	return opening + strings.Join(terms, l.between) + closing, len(terms)
 }
 
-// normalizePhone keeps the digits of a phone number and a plus before them: what is left says who is
-// called, however it was written.
+// normalizePhone returns a number as a plus and its digits, the form in which numbers are sent and compared,
+// or nothing for one that could not be sent: it has to begin with a plus and to have nothing but digits and
+// what people put between them.
 func normalizePhone(number string) string {
-	var digits strings.Builder
-	for _, c := range number {
-		if c >= '0' && c <= '9' || c == '+' && digits.Len() == 0 {
-			digits.WriteRune(c)
-		}
+	number = strings.TrimSpace(number)
+	digits, international := strings.CutPrefix(number, "+")
+	digits = separators.Replace(digits)
+	if !international || len(digits) < 8 || len(digits) > 15 || strings.Trim(digits, "0123456789") != "" {
+		return ""
 	}
-	return digits.String()
+	return "+" + digits
 }
+
+var separators = strings.NewReplacer(" ", "", "-", "", ".", "", "/", "", "(", "", ")", "")
 
 // phonePattern finds a number in whatever way it was written, and some others too.
 func phonePattern(number string) string {

@@ -60,7 +60,7 @@ func people(n int) []simulated.Contact {
 	for i := range n {
 		contacts = append(contacts, simulated.Contact{
 			ID: fmt.Sprintf("0035g00000%05d", i), FirstName: "Ann", LastName: fmt.Sprintf("O'Neill %d", i),
-			Email: fmt.Sprintf("Ann%d@Example.com", i), Phone: fmt.Sprintf("(415) 555-%04d", i),
+			Email: fmt.Sprintf("Ann%d@Example.com", i), Phone: fmt.Sprintf("+1 (415) 555-%04d", i),
 			HasOptedOutOfEmail: i%10 == 3, Created: time.Date(2024, 1, 1, 0, 0, i, 0, time.UTC),
 		})
 	}
@@ -101,8 +101,8 @@ func TestContactsPageByKey(t *testing.T) {
 	}
 	page, err := c.Contacts(t.Context(), bridge.Selection{}, all[2], all[4])
 	want := []bridge.Contact{
-		{ID: all[3], FirstName: "Ann", LastName: "O'Neill 3", Email: "Ann3@Example.com", Phone: "(415) 555-0003", OptedOut: true},
-		{ID: all[4], FirstName: "Ann", LastName: "O'Neill 4", Email: "Ann4@Example.com", Phone: "(415) 555-0004"},
+		{ID: all[3], FirstName: "Ann", LastName: "O'Neill 3", Email: "Ann3@Example.com", Phone: "+1 (415) 555-0003", OptedOut: true},
+		{ID: all[4], FirstName: "Ann", LastName: "O'Neill 4", Email: "Ann4@Example.com", Phone: "+1 (415) 555-0004"},
 	}
 	if diff := cmp.Diff(want, page); err != nil || diff != "" {
 		t.Errorf("Contacts: %v\n%s", err, diff)
@@ -200,7 +200,7 @@ func TestEarliestContacts(t *testing.T) {
 	for i := range contacts { // 450 addresses and numbers, each of two contacts that write them differently
 		if i >= 450 {
 			contacts[i].Email = strings.ToUpper(contacts[i-450].Email)
-			contacts[i].Phone = fmt.Sprintf("415-555.%04d", i-450)
+			contacts[i].Phone = fmt.Sprintf("+1-415-555.%04d", i-450)
 		}
 	}
 	c, org, _ := newClient(t, simulated.Options{Contacts: contacts})
@@ -209,7 +209,7 @@ func TestEarliestContacts(t *testing.T) {
 		format string
 	}{
 		"by e-mail": {bridge.ByEmail, "ann%d@example.com"},
-		"by phone":  {bridge.ByPhone, "415555%04d"},
+		"by phone":  {bridge.ByPhone, "+1415555%04d"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			org.ResetCounts()
@@ -236,6 +236,16 @@ func TestEarliestContacts(t *testing.T) {
 			[]string{"ann1@example.com", "ann2@example.com"}, id(t, contacts[899].ID))
 		want := map[string]bridge.SalesforceID{"ann1@example.com": id(t, contacts[451].ID), "ann2@example.com": id(t, contacts[2].ID)}
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("EarliestContacts: %v\n%s", err, diff)
+		}
+	})
+	t.Run("not among numbers that could not be sent", func(t *testing.T) {
+		odd := people(4)
+		odd[0].Phone, odd[1].Phone, odd[2].Phone = "+1 415 555 0009 home", "1 415 555 0009", "(+1) 415 555 0009"
+		odd[3].Phone = "+1/415/555 00 09"
+		c, _, _ := newClient(t, simulated.Options{Contacts: odd})
+		got, err := c.EarliestContacts(t.Context(), bridge.Selection{}, bridge.ByPhone, []string{"+14155550009"}, id(t, contacts[899].ID))
+		if diff := cmp.Diff(map[string]bridge.SalesforceID{"+14155550009": id(t, odd[3].ID)}, got); err != nil || diff != "" {
 			t.Errorf("EarliestContacts: %v\n%s", err, diff)
 		}
 	})
