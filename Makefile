@@ -66,21 +66,20 @@ lint:
 	go vet -tags browser ./functions/...
 	go tool -modfile=.ci/tools/go.mod staticcheck -tags browser ./...
 
-cfn_lint := .tools/cfn-lint-1.58.0
-sam := .tools/aws-sam-cli-1.170.0
+cfn_lint := .tools/cfn-lint==1.58.0
+sam := .tools/aws-sam-cli==1.170.0
 
 .PHONY: template
-template: $(cfn_lint) $(sam)
+template: $(cfn_lint)/installed $(sam)/installed
 	$(cfn_lint)/bin/cfn-lint template.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(sam)/bin/sam validate --lint --template template.yaml
 
 # A tool of Python's in an environment of its own. Its version is in the name, so that another one is installed anew.
-.tools/cfn-lint-% .tools/aws-sam-cli-%:
-	rm -rf $@ $@.new
-	python3 -m venv $@.new
-	$@.new/bin/pip install --quiet --disable-pip-version-check $(patsubst .tools/cfn-lint-%,cfn-lint==%,$(patsubst .tools/aws-sam-cli-%,aws-sam-cli==%,$@))
-	sed -i.was 's|$(abspath $@.new)|$(abspath $@)|' $@.new/bin/*
-	mv $@.new $@
+.tools/%/installed:
+	rm -rf '.tools/$*'
+	python3 -m venv '.tools/$*'
+	'.tools/$*/bin/pip' install --quiet --disable-pip-version-check '$*'
+	touch $@
 
 # The suites of whatever has two implementations, on AWS's own DynamoDB and on an SQS that we did not write.
 .PHONY: conformance
