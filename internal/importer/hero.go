@@ -11,12 +11,10 @@ import (
 // of their creation it tells them from those who came by themselves.
 const source = "imported_from_salesforce"
 
-// Hero is ReferralHero. left is the number of calls left in the hour, or negative if the answer did not say.
+// Hero is ReferralHero.
 type Hero interface {
-	// Clock returns ReferralHero's time.
-	Clock(ctx context.Context, token bridge.Secret) (time.Time, error)
 	// Add makes p a subscriber of the campaign, or finds the one that p is already.
-	Add(ctx context.Context, token bridge.Secret, campaign bridge.CampaignID, p Person) (s Subscriber, left int, err error)
+	Add(ctx context.Context, token bridge.Secret, campaign bridge.CampaignID, p Person) (Subscriber, Quota, error)
 }
 
 // Person is somebody to add.
@@ -30,7 +28,14 @@ type Person struct {
 
 // Subscriber is what ReferralHero answers about a person.
 type Subscriber struct {
+	ID        string
 	Created   bool      // made by this very call
 	CreatedAt time.Time // to the second
 	Source    string
+}
+
+// Quota is what an answer tells beside.
+type Quota struct {
+	Left int       // calls left in the hour; negative if the answer did not say
+	At   time.Time // ReferralHero's clock; zero if the answer did not say
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
@@ -21,15 +22,15 @@ func (w Worker) page(ctx context.Context, i bridge.Import, job Job) error {
 	if err != nil {
 		return err
 	}
-	if wait := sheet.Page.Until.Sub(w.Now()); wait > 0 {
-		return putOff("importer.page", wait) // somebody is at it, or died at it: look again when the claim is over
+	if now := w.Now(); held(sheet.Page, i.Pass, now) {
+		return putOff("importer.page", sheet.Page.Until.Sub(now)) // or its worker has died: look when the claim is over
 	}
 	if sheet, err = w.claim(ctx, i, sheet); err != nil {
 		return err
 	}
 	err = w.work(ctx, i, sheet)
 	if err == nil {
-		err = w.finish(ctx, i, sheet.Page)
+		err = w.finish(ctx, sheet.Page)
 	}
 	var s *stop
 	if errors.As(err, &s) {
@@ -51,6 +52,7 @@ func (w Worker) claim(ctx context.Context, i bridge.Import, sheet Sheet) (Sheet,
 	p.Seen = progress
 	p.Tries++
 	p.Fence++
+	p.Pass = i.Pass
 	p.Until = w.Now().Add(w.life(ctx))
 	if err := w.Imports.ClaimPage(ctx, *p); err != nil {
 		return sheet, stale(err)
@@ -105,6 +107,7 @@ type chunk struct {
 	open           int      // contacts without an outcome
 	answers        int      // outcomes that came since it was read
 	taken          bool     // work on it has begun
+	written        bool     // its receipt is on its way
 }
 
 // read reads the contacts of the chunks to do and judges them.
@@ -229,20 +232,27 @@ func (w Worker) bury(ctx context.Context, i bridge.Import, sheet Sheet, todo []i
 	return nil
 }
 
-// finish closes the page in one transaction with the counts of its import, and takes the next step.
-func (w Worker) finish(ctx context.Context, i bridge.Import, held bridge.Page) error {
+// finish adds the page to the counts of its import, and takes the next step. One write does it, and only if the page is
+// open still. Receipts that are complete do not change within a pass, so it does not matter which worker it
+// is that finishes the page.
+func (w Worker) finish(ctx context.Context, p bridge.Page) error {
 	for range attempts {
-		sheet, err := w.Imports.Page(ctx, i.Account, i.ID, held.Number)
-		switch {
-		case err != nil:
+		i, err := w.Imports.Import(ctx, p.Account, p.Import) // other pages were finished meanwhile
+		if err != nil {
 			return err
-		case sheet.Page.Fence != held.Fence:
-			return &stop{gone: true}
-		case len(sheet.todo(i.Pass)) > 0:
-			return &stop{after: 1} // somebody took back a receipt? Look again.
 		}
-		closed, p := sheet.close(i, w.Now())
-		err = w.Imports.FinishPage(ctx, closed, p, w.dueOf(ctx, closed))
+		if !slices.Contains(i.Open, p.Number) {
+			return w.follow(ctx, i)
+		}
+		sheet, err := w.Imports.Page(ctx, p.Account, p.Import, p.Number)
+		if err != nil {
+			return err
+		}
+		if len(sheet.todo(i.Pass)) > 0 {
+			break // a worker that outlived its claim has interfered
+		}
+		closed := sheet.close(i, w.Now())
+		err = w.Imports.SaveImport(ctx, closed, w.dueOf(ctx, closed))
 		if err == nil {
 			closed.Version++
 			return w.follow(ctx, closed)
@@ -250,14 +260,8 @@ func (w Worker) finish(ctx context.Context, i bridge.Import, held bridge.Page) e
 		if bridge.KindOf(err) != bridge.Conflict {
 			return err
 		}
-		if i, err = w.Imports.Import(ctx, i.Account, i.ID); err != nil {
-			return err
-		}
-		if !slices.Contains(i.Open, held.Number) {
-			return w.follow(ctx, i)
-		}
 	}
-	return &stop{after: 1}
+	return &stop{after: time.Second}
 }
 
 // follow takes the step that comes after a page: finish the import, plan more, or let the next page in.

@@ -159,8 +159,8 @@ func (s Service) Retry(ctx context.Context, account bridge.AccountID, id bridge.
 		if err != nil {
 			return bridge.Import{}, bridge.E(op, "", err)
 		}
-		if sheet.Page.Counts.Failed > 0 {
-			i.Open = append(i.Open, sheet.Page.Number)
+		if sheet.counts().Failed > 0 {
+			i = sheet.reopen(i)
 		}
 	}
 	if len(i.Open) == 0 {
@@ -228,7 +228,7 @@ func (s Service) Get(ctx context.Context, account bridge.AccountID, id bridge.Im
 		if err != nil {
 			return Progress{}, bridge.E(op, "", err)
 		}
-		p.Counts = p.Counts.Minus(sheet.Page.Counts).Plus(sheet.counts())
+		p.Counts = p.Counts.Plus(sheet.counts())
 	}
 	if i.State != bridge.Running {
 		return p, nil

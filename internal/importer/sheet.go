@@ -107,12 +107,8 @@ func layOut(i bridge.Import, ids []bridge.SalesforceID, now time.Time) (bridge.I
 	return i, pages
 }
 
-// accounted is how many contacts the import counts for a page: those planned until it was finished, then those
-// that have an outcome. The two differ if contacts came back from the recycle bin meanwhile.
-func accounted(p bridge.Page) int {
-	if p.Pass > 0 {
-		return p.Counts.Sum()
-	}
+// planned is how many contacts were in a page when it was planned.
+func planned(p bridge.Page) int {
 	n := 0
 	for _, size := range p.Sizes {
 		n += size
@@ -120,13 +116,25 @@ func accounted(p bridge.Page) int {
 	return n
 }
 
-// close returns page and import as they are when the page is finished with these counts.
-func (s Sheet) close(i bridge.Import, now time.Time) (bridge.Import, bridge.Page) {
-	p, counts := s.Page, s.counts()
-	i.Counts = i.Counts.Minus(p.Counts).Plus(counts)
-	i.Selected += counts.Sum() - accounted(p)
-	i.Open = slices.DeleteFunc(slices.Clone(i.Open), func(n int) bool { return n == p.Number })
+// held reports whether a worker may be at the page. A claim of an earlier pass is void: that pass was finished.
+func held(p bridge.Page, pass int, now time.Time) bool { return p.Pass == pass && p.Until.After(now) }
+
+// close returns the import with the page finished: its receipts are added to the counts. Receipts may hold more contacts
+// than were planned, if some came back from the recycle bin; these count as selected too.
+func (s Sheet) close(i bridge.Import, now time.Time) bridge.Import {
+	counts := s.counts()
+	i.Counts = i.Counts.Plus(counts)
+	i.Selected += counts.Sum() - planned(s.Page)
+	i.Open = slices.DeleteFunc(slices.Clone(i.Open), func(n int) bool { return n == s.Page.Number })
 	i.BeatAt = now
-	p.Pass, p.Counts, p.Until, p.Tries = i.Pass, counts, time.Time{}, 0
-	return i, p
+	return i
+}
+
+// reopen is the reverse of close.
+func (s Sheet) reopen(i bridge.Import) bridge.Import {
+	counts := s.counts()
+	i.Counts = i.Counts.Minus(counts)
+	i.Selected -= counts.Sum() - planned(s.Page)
+	i.Open = append(i.Open, s.Page.Number)
+	return i
 }

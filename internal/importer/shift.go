@@ -31,9 +31,10 @@ type shift struct {
 	cut     time.Time // calls that are still on their way are cut off then
 
 	mu       sync.Mutex
-	at, next int // position of the next contact: chunk, contact
-	waiting  int // contacts for which no call was leased yet
-	wrong    int // calls that went wrong in a row
+	at, next int     // position of the next contact: chunk, contact
+	waiting  int     // contacts for which no call was leased yet
+	wrong    int     // calls that went wrong in a row
+	doubtful []place // contacts that have failed meanwhile: it may not be their fault
 	why      error
 
 	leasing sync.Mutex
@@ -73,9 +74,12 @@ func (s *shift) run(ctx context.Context) error {
 			}
 		}
 	}
+	if err := s.begin(ctx, calls); err != nil {
+		return err
+	}
 	var team sync.WaitGroup
 	for range min(hands, s.waiting) {
-		team.Go(func() { s.hand(ctx, calls) })
+		team.Go(func() { s.hand(ctx, calls, func() bool { return true }) })
 	}
 	team.Wait()
 	for _, k := range s.chunks {
@@ -88,9 +92,26 @@ func (s *shift) run(ctx context.Context) error {
 	return s.why
 }
 
-// hand takes contact after contact.
-func (s *shift) hand(ctx, calls context.Context) {
-	for {
+// begin adds the first contact of an import alone, to learn the time by ReferralHero's clock and to note it. Should
+// the answer be lost, the time that the next one tells is as good.
+func (s *shift) begin(ctx, calls context.Context) error {
+	if !s.i.HeroAt.IsZero() || s.waiting == 0 {
+		return nil
+	}
+	s.hand(ctx, calls, func() bool { return s.i.HeroAt.IsZero() })
+	if s.i.HeroAt.IsZero() {
+		return nil // no answer at all: there is a reason to stop, or nobody is left to ask
+	}
+	i, err := s.w.setClock(ctx, s.i, s.i.HeroAt)
+	if err == nil {
+		s.i.HeroAt = i.HeroAt
+	}
+	return err
+}
+
+// hand takes contact after contact, as long as more says so.
+func (s *shift) hand(ctx, calls context.Context, more func() bool) {
+	for more() {
 		k, n, ok := s.take(ctx)
 		if !ok {
 			return
@@ -100,19 +121,34 @@ func (s *shift) hand(ctx, calls context.Context) {
 			s.stop(err)
 			return
 		}
-		s.mu.Lock()
-		k.codes[n] = code
-		k.open--
-		k.answers++
-		last := k.open == 0
-		s.mu.Unlock()
-		if last {
+		if s.settle(k, n, code) {
 			if err := s.write(ctx, k); err != nil {
 				s.stop(err)
 				return
 			}
 		}
 	}
+}
+
+// place is where a contact stands: the chunk, the position, and the code that it had.
+type place struct {
+	k    *chunk
+	n    int
+	code byte
+}
+
+// settle gives a contact its code and reports whether it was the last one of its chunk.
+func (s *shift) settle(k *chunk, n int, code byte) (last bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if code == failed && s.wrong > 0 {
+		s.doubtful = append(s.doubtful, place{k, n, k.codes[n]})
+	}
+	k.codes[n] = code
+	k.open--
+	k.answers++
+	k.written = k.open == 0
+	return k.written
 }
 
 // stop ends the shift; the first reason counts.
@@ -187,8 +223,8 @@ func (s *shift) ask(ctx context.Context, k *chunk, n int) (byte, error) {
 		if err := s.ticket(ctx, try == 0); err != nil {
 			return 0, err
 		}
-		subscriber, left, err := s.w.Hero.Add(ctx, s.account.Token, s.i.Options.Campaign, p)
-		s.hear(left, err)
+		subscriber, quota, err := s.w.Hero.Add(ctx, s.account.Token, s.i.Options.Campaign, p)
+		s.hear(quota, err)
 		switch bridge.KindOf(err) {
 		case "":
 			return answered(s.i, subscriber), nil
@@ -233,25 +269,40 @@ func (s *shift) rest(ctx context.Context, pause time.Duration) error {
 	return s.why
 }
 
-// hear takes note of an answer.
-func (s *shift) hear(left int, err error) {
+// hear takes note of what an answer tells beside.
+func (s *shift) hear(q Quota, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if left >= 0 {
-		s.told = left
+	if q.Left >= 0 {
+		s.told = q.Left
+	}
+	if s.i.HeroAt.IsZero() && (err == nil || !q.At.IsZero()) {
+		s.i.HeroAt = s.w.startedBy(s.i, q) // still alone: see begin
 	}
 	switch bridge.KindOf(err) {
 	case bridge.Unavailable, bridge.UnknownOutcome, bridge.Internal, bridge.Conflict:
 		s.wrong++
 	default:
-		s.wrong = 0
+		s.wrong, s.doubtful = 0, nil
 	}
 }
 
+// down reports whether ReferralHero is down. Contacts that have failed since it last answered have not failed then,
+// as far as they can still be taken back.
 func (s *shift) down() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.wrong >= outage
+	if s.wrong < outage {
+		return false
+	}
+	for _, p := range s.doubtful {
+		if !p.k.written {
+			p.k.codes[p.n] = p.code
+			p.k.open++
+		}
+	}
+	s.doubtful = nil
+	return true
 }
 
 // ticket takes one call from the lease, or leases as many as the contacts that are left can use. Calls of a lease

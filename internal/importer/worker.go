@@ -46,11 +46,6 @@ type importRows interface {
 
 type pageRows interface {
 	AddPages(ctx context.Context, i bridge.Import, pages []bridge.Page, due time.Time) error
-	claimRows
-	FinishPage(ctx context.Context, i bridge.Import, p bridge.Page, due time.Time) error
-}
-
-type claimRows interface {
 	ClaimPage(ctx context.Context, p bridge.Page) error
 	ReleasePage(ctx context.Context, p bridge.Page) error
 }
@@ -140,7 +135,7 @@ func (w Worker) rescue(ctx context.Context, i bridge.Import, open []int) error {
 		if err != nil {
 			return err
 		}
-		if !sheet.Page.Until.After(w.Now()) {
+		if !held(sheet.Page, i.Pass, w.Now()) {
 			free = append(free, pageJob(i, number))
 		}
 	}
@@ -161,13 +156,6 @@ func (w Worker) unpark(ctx context.Context, i bridge.Import) (bridge.Import, err
 func (w Worker) plan(ctx context.Context, i bridge.Import) (bridge.Import, error) {
 	if i.Planned || len(i.Open) > low {
 		return i, nil
-	}
-	if i.HeroAt.IsZero() {
-		started, err := w.setClock(ctx, i)
-		if err != nil {
-			return i, err
-		}
-		i = started
 	}
 	org, err := w.org(ctx, i)
 	if err != nil {
@@ -194,22 +182,29 @@ func (w Worker) plan(ctx context.Context, i bridge.Import) (bridge.Import, error
 	return i, nil
 }
 
-// setClock notes ReferralHero's time before the first contact is added: what was created later and carries our
-// source was created by this import.
-func (w Worker) setClock(ctx context.Context, i bridge.Import) (bridge.Import, error) {
-	a, err := w.Accounts.Account(ctx, i.Account)
-	if err != nil {
-		return i, err
+// startedBy returns when the import started by ReferralHero's clock, as an answer tells that has just come. It may be
+// early by as long as the answer took.
+func (w Worker) startedBy(i bridge.Import, q Quota) time.Time {
+	if q.At.IsZero() {
+		return i.StartedAt
 	}
-	if _, err := w.Budget.Lease(ctx, i.Account, budget.ReferralHero, a.Allowance, budget.Bulk, 1); err != nil {
-		return i, ofBudget(err)
+	return i.StartedAt.Add(q.At.Sub(w.Now()))
+}
+
+// setClock notes ReferralHero's time before more than one contact is added: a subscriber that was created later and
+// carries our source was created by this import. It costs no call, since every answer tells the time.
+func (w Worker) setClock(ctx context.Context, i bridge.Import, at time.Time) (bridge.Import, error) {
+	for range attempts {
+		fresh, err := w.Imports.Import(ctx, i.Account, i.ID)
+		if err != nil || !fresh.HeroAt.IsZero() {
+			return fresh, err
+		}
+		fresh.HeroAt = at
+		if fresh, err = w.save(ctx, fresh); !lost(err) {
+			return fresh, err
+		}
 	}
-	at, err := w.Hero.Clock(ctx, a.Token)
-	if err != nil {
-		return i, w.heroStop(ctx, a, err)
-	}
-	i.HeroAt = at
-	return w.save(ctx, i)
+	return i, &stop{after: time.Second}
 }
 
 // org returns the org of an import, if its connection works.

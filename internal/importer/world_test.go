@@ -422,14 +422,9 @@ func (s session) Renew(ctx context.Context, _ bridge.AccessToken) (bridge.Access
 // hero is the same adapter as the Lambda's.
 type hero struct{ client *referralhero.Client }
 
-func (h hero) Clock(ctx context.Context, token bridge.Secret) (time.Time, error) {
-	quota, err := h.client.Clock(ctx, token)
-	return quota.At, err
-}
-
-func (h hero) Add(ctx context.Context, token bridge.Secret, campaign bridge.CampaignID, p importer.Person) (importer.Subscriber, int, error) {
+func (h hero) Add(ctx context.Context, token bridge.Secret, campaign bridge.CampaignID, p importer.Person) (importer.Subscriber, importer.Quota, error) {
 	s, quota, err := h.client.Add(ctx, token, campaign, referralhero.Person(p))
-	return importer.Subscriber{Created: s.Created, CreatedAt: s.CreatedAt, Source: s.Source}, quota.Left, err
+	return importer.Subscriber(s), importer.Quota(quota), err
 }
 
 // plain seals nothing.

@@ -51,12 +51,6 @@ type Quota struct {
 // silent is the quota of an answer that said nothing.
 var silent = Quota{Left: -1}
 
-// Clock makes the cheapest call there is, for ReferralHero's time and to see whether the token works.
-func (c *Client) Clock(ctx context.Context, token bridge.Secret) (Quota, error) {
-	_, quota, err := c.call(ctx, "referralhero.Clock", token, http.MethodGet, "/lists", nil)
-	return quota, err
-}
-
 // largest is more than any answer of a page of fifty subscribers.
 const largest = 1 << 20
 

@@ -24,7 +24,6 @@ type pageRecord struct {
 	Bounds string `dynamodbav:"bounds"`
 	Sizes  []int  `dynamodbav:"sizes"`
 	Pass   int    `dynamodbav:"pass"`
-	Counts []int  `dynamodbav:"counts"`
 	Fence  int    `dynamodbav:"fence"`
 	Until  int64  `dynamodbav:"until,omitempty"`
 	Tries  int    `dynamodbav:"tries"`
@@ -42,7 +41,7 @@ type receiptRecord struct {
 
 func newPageRecord(p bridge.Page) pageRecord {
 	return pageRecord{
-		Number: p.Number, After: string(p.After), Bounds: packIDs(p.Bounds), Sizes: p.Sizes, Pass: p.Pass, Counts: packCounts(p.Counts),
+		Number: p.Number, After: string(p.After), Bounds: packIDs(p.Bounds), Sizes: p.Sizes, Pass: p.Pass,
 		Fence: p.Fence, Until: millis(p.Until), Tries: p.Tries, Seen: p.Seen,
 	}
 }
@@ -51,7 +50,7 @@ func (r pageRecord) noun(account bridge.AccountID, id bridge.ImportID) (bridge.P
 	bounds, err := unpackIDs(r.Bounds)
 	return bridge.Page{
 		Account: account, Import: id, Number: r.Number, After: bridge.SalesforceID(r.After), Bounds: bounds, Sizes: r.Sizes,
-		Pass: r.Pass, Counts: unpackCounts(r.Counts), Fence: r.Fence, Until: fromMillis(r.Until), Tries: r.Tries, Seen: r.Seen,
+		Pass: r.Pass, Fence: r.Fence, Until: fromMillis(r.Until), Tries: r.Tries, Seen: r.Seen,
 	}, err
 }
 
@@ -113,8 +112,8 @@ func (s *Store) AddPages(ctx context.Context, i bridge.Import, pages []bridge.Pa
 // has claimed the page since it was read.
 func (s *Store) ClaimPage(ctx context.Context, p bridge.Page) error {
 	return s.updatePage(ctx, "store.ClaimPage", p, p.Fence-1,
-		"SET fence = :fence, tries = :tries, seen = :seen, #until = :until",
-		map[string]any{":fence": p.Fence, ":tries": p.Tries, ":seen": p.Seen, ":until": millis(p.Until)})
+		"SET fence = :fence, pass = :pass, tries = :tries, seen = :seen, #until = :until",
+		map[string]any{":fence": p.Fence, ":pass": p.Pass, ":tries": p.Tries, ":seen": p.Seen, ":until": millis(p.Until)})
 }
 
 // ReleasePage ends the claim that p holds and keeps its tries. It is a Conflict if the claim was lost.
@@ -134,31 +133,6 @@ func (s *Store) updatePage(ctx context.Context, op string, p bridge.Page, fence 
 		ExpressionAttributeNames:  map[string]string{"#until": "until"},
 		ExpressionAttributeValues: bound,
 	})
-	return meaning(op, err)
-}
-
-// FinishPage writes a page as finished together with its import. It is a Conflict if the claim was lost, or
-// unless the import's version is still the one that was read.
-func (s *Store) FinishPage(ctx context.Context, i bridge.Import, p bridge.Page, due time.Time) error {
-	const op = "store.FinishPage"
-	row, err := s.importPut(i, due)
-	if err != nil {
-		return bridge.E(op, bridge.Internal, err)
-	}
-	attributes, err := item(pageKey(p.Account, p.Import, p.Number), newPageRecord(p))
-	if err != nil {
-		return bridge.E(op, bridge.Internal, err)
-	}
-	values, err := bind(map[string]any{":fence": p.Fence})
-	if err != nil {
-		return bridge.E(op, bridge.Internal, err)
-	}
-	_, err = s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: []types.TransactWriteItem{
-		{Put: row},
-		{Put: &types.Put{
-			TableName: &s.table, Item: attributes, ConditionExpression: pointer("fence = :fence"), ExpressionAttributeValues: values,
-		}},
-	}})
 	return meaning(op, err)
 }
 
