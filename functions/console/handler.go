@@ -63,6 +63,7 @@ func (c *console) table() []route {
 		{"POST /campaigns/{campaign}/settings", false, (*visit).saveSettings},
 		{"POST /campaigns/{campaign}/preview", false, (*visit).previewImport},
 		{"POST /campaigns/{campaign}/imports", false, (*visit).startImport},
+		{"GET /referral-link", false, (*visit).example},
 		{"GET /imports", false, (*visit).imports},
 		{"GET /imports/{import}", false, (*visit).showImport},
 		{"GET /imports/{import}/progress", false, (*visit).importProgress},

@@ -53,7 +53,9 @@ func TestWayThrough(t *testing.T) {
 	}, "/campaigns/"+id+"/settings?done=settings")
 	contains(t, v.page("/campaigns/"+id+"/settings"), `value="1" aria-describedby="events-1-text" checked`, "https://example.com/join")
 
-	contains(t, v.page("/campaigns/"+id), "Choose", "https://example.com/join?mwr=123456", `value="`+string(connection)+`" selected`)
+	contains(t, v.page("/campaigns/"+id), "Salesforce account from which you want to import contacts", "https://example.com/join?mwr=123456", `value="`+string(connection)+`" selected`)
+	contains(t, v.page("/referral-link?url="+url.QueryEscape("https://a.example/x?y=z")), "https://a.example/x?y=z&amp;mwr=123456")
+	contains(t, v.page("/referral-link?url=a"), "http://mywebsite.com?mwr=123456")
 	options := url.Values{"connection": {string(connection)}, "url": {"http://mywebsite.com"}}
 	preview := v.do(http.MethodPost, "/campaigns/"+id+"/preview", options)
 	contains(t, preview, `data-total="120"`, "http://mywebsite.com?mwr=123456", "Welcome Email: no", "the Welcome automation is off")

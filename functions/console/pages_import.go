@@ -10,6 +10,7 @@ import (
 
 	"github.com/referralbridge/referralbridge/internal/apigw"
 	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/campaign"
 	"github.com/referralbridge/referralbridge/internal/importer"
 )
 
@@ -87,18 +88,24 @@ func (v *visit) showWizard(status int, c bridge.Campaign, found []problem, o bri
 	return nil
 }
 
-// referralLink shows what a subscriber's link will look like. An address that is none gives the example of
-// ReferralHero's own manual.
+// referralLink shows what a subscriber's link will look like, or nothing for an address that is none.
 func referralLink(base string) string {
-	u, err := url.Parse(strings.TrimSpace(base))
-	if err != nil || u.Host == "" {
-		u = &url.URL{Scheme: "http", Host: "mywebsite.com"}
+	base = strings.TrimSpace(base)
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || campaign.URLProblem(base) != "" {
+		return ""
 	}
 	if u.RawQuery != "" {
 		u.RawQuery += "&"
 	}
 	u.RawQuery += "mwr=123456"
 	return u.String()
+}
+
+// example answers with the referral link that the address in the query would give, while it is being typed.
+func (v *visit) example() error {
+	v.execute(http.StatusOK, "wizard.html", "example", view{Data: referralLink(v.r.URL.Query().Get("url"))})
+	return nil
 }
 
 // optionsOf reads the wizard's form.

@@ -23,6 +23,7 @@ var templateFiles embed.FS
 var pages = sync.OnceValue(func() map[string]*template.Template {
 	functions := template.FuncMap{
 		"number": number, "duration": duration, "about": about, "plural": plural, "total": total, "link": link, "list": list, "meter": meter,
+		"part":     func(data any) view { return view{Data: data} },
 		"outcomes": func() []outcomeWord { return outcomeWords }, "importState": importState, "connectionState": connectionState,
 		"identifiers": func() []choice { return identifiers }, "events": func() []choice { return events },
 	}

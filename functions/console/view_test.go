@@ -57,8 +57,9 @@ func TestReferralLink(t *testing.T) {
 	for base, want := range map[string]string{
 		"http://mywebsite.com":         "http://mywebsite.com?mwr=123456",
 		"https://example.com/join?a=b": "https://example.com/join?a=b&mwr=123456",
-		"":                             "http://mywebsite.com?mwr=123456",
-		"nonsense":                     "http://mywebsite.com?mwr=123456",
+		"":                             "",
+		"nonsense":                     "",
+		"javascript:alert(1)":          "",
 	} {
 		if got := referralLink(base); got != want {
 			t.Errorf("referralLink(%q) = %q, want %q", base, got, want)

@@ -1,0 +1,277 @@
+//go:build browser
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/referralbridge/referralbridge/internal/local/world"
+	"github.com/referralbridge/referralbridge/internal/sim/referralhero"
+	"github.com/referralbridge/referralbridge/internal/sim/salesforce"
+)
+
+// TestInBrowser walks through the deployed console in Chromium, wide and at phone width, with the simulated other
+// sides around it: nothing may be held against the policy of the pages, and axe-core may find nothing.
+// SCREENSHOTS names a directory for pictures of every page.
+func TestInBrowser(t *testing.T) {
+	axe, err := os.ReadFile(filepath.Join("..", "..", ".tools", "axe", "axe.min.js"))
+	if err != nil {
+		t.Fatalf("%v: run .ci/axe first", err)
+	}
+	w, err := world.Start(t.Context(), world.Options{
+		Root: filepath.Join("..", ".."), Salesforce: salesforce.Options{Generated: 3000},
+		ReferralHero: referralhero.Options{Latency: 100 * time.Millisecond}, // slow enough to be watched
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	b := newBrowser(t, w.Stack.URL, string(axe))
+
+	b.open("/")
+	b.look("sign-in")
+	b.click("#sign-in")
+	b.wait("form")
+	b.click("form button")
+	b.wait("[data-person]")
+	b.look("home-empty")
+
+	b.open("/account")
+	b.look("account-empty")
+	b.fill("#token", "wrong-token-0123456789")
+	b.click("#token-form button")
+	b.wait("[data-problem=token]")
+	b.look("account-wrong-token")
+	b.fill("#token", w.Hero.Token())
+	b.click("#token-form button")
+	b.wait("[data-notice]")
+	b.look("account")
+
+	b.open("/campaigns")
+	b.look("campaigns")
+	b.click("[data-campaign] a")
+	b.wait("h1")
+	campaign := b.address()
+	b.look("import-not-connected")
+	b.click("main a.btn-primary")
+	b.wait("#connect-form")
+	b.look("connections-empty")
+	b.click("#connect-form button")
+	b.wait("button[value=deny]")
+	b.click("button[value=deny]")
+	b.wait("[data-problems]")
+	b.look("connections-denied")
+	b.click("#connect-form button")
+	b.wait("button[value=allow]")
+	b.open("/connections")
+	b.look("connections-away")
+	b.click("#connect-form button")
+	b.wait("button[value=allow]")
+	b.click("button[value=allow]")
+	b.wait("[data-connection][data-state=active]")
+	b.look("connections")
+
+	b.open(campaign + "/settings")
+	b.look("settings")
+	b.open(campaign)
+	b.fill("#url", "mywebsite")
+	b.click("#import-form button")
+	b.wait("[data-problem=url]")
+	b.look("import-bad-url")
+	b.fill("#url", "http://mywebsite.com")
+	b.click("#import-form button")
+	b.wait("#start-form")
+	b.look("preview")
+	b.click("#confirmed")
+	b.click("#start-form button")
+	b.wait("[data-progress][data-state=running]")
+	b.look("import-running")
+	b.eventually("the progress moves without loading the page", `Number(document.querySelector("[data-progress]").dataset.processed) > 0`)
+	b.open(b.address())
+	b.click(`form[action$="/pause"] button`)
+	b.wait("[data-progress][data-state=paused]")
+	b.look("import-paused")
+	b.click(`form[action$="/resume"] button`)
+	b.wait("[data-progress][data-state=running]")
+	b.eventually("the page shows the result by itself", `!!document.querySelector("[data-result=all]")`)
+	b.look("import-done")
+	if sum := b.evaluate(`document.querySelector("[data-result=all]").textContent`); sum != `"3,000"` {
+		t.Errorf("the result is about %s contacts, want 3,000", sum)
+	}
+	b.open("/imports")
+	b.look("imports")
+	b.open("/")
+	b.look("home")
+	b.open("/no/such/page")
+	b.look("not-found")
+	b.open("/connections")
+	b.click("[data-connection] summary")
+	b.look("connections-disconnect")
+	b.click("[data-connection] .btn-danger")
+	b.wait("[data-connection][data-state=disconnected]")
+	b.click(`form[action="/sign-out"] button`)
+	b.eventually("signing out ends at the sign-in page", `location.pathname === "/sign-in"`)
+
+	b.complaints()
+}
+
+// screen is a browser with one tab.
+type screen struct {
+	*testing.T
+	ctx       context.Context
+	site, axe string
+	mu        sync.Mutex
+	said      []string
+	looked    int
+}
+
+const wide, phone = 1280, 390
+
+func newBrowser(t *testing.T, site, axe string) *screen {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
+		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(wide, 900))
+	for _, name := range []string{"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync"} {
+		options = append(options, chromedp.Flag(name, true))
+	}
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, 4*time.Minute)
+	t.Cleanup(cancel)
+	b := &screen{T: t, ctx: ctx, site: site, axe: axe}
+	// The first step starts the browser, which lives as long as this context.
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(wide, 900)); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for message, err := range chromedp.Console(ctx) {
+			if err != nil {
+				return
+			}
+			b.mu.Lock()
+			b.said = append(b.said, message.String())
+			b.mu.Unlock()
+		}
+	}()
+	return b
+}
+
+func (b *screen) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 40*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`location.href + "\n" + document.body.innerText`))
+		b.Fatalf("%v\n%s\n%s", err, text, strings.Join(b.said, "\n"))
+	}
+}
+
+func (b *screen) open(address string) {
+	b.Helper()
+	if strings.HasPrefix(address, "/") {
+		address = b.site + address
+	}
+	b.do(chromedp.Navigate(address))
+}
+
+func (b *screen) address() string {
+	b.Helper()
+	address, err := chromedp.Run(b.ctx, chromedp.Location())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return address
+}
+
+func (b *screen) wait(css string)  { b.Helper(); b.do(chromedp.WaitReady(chromedp.CSS(css))) }
+func (b *screen) click(css string) { b.Helper(); b.do(chromedp.Click(chromedp.CSS(css))) }
+
+func (b *screen) fill(css, text string) {
+	b.Helper()
+	b.do(chromedp.SetValue(chromedp.CSS(css), text))
+}
+
+// evaluate returns what an expression gives, as JSON.
+func (b *screen) evaluate(expression string) string {
+	b.Helper()
+	value, err := chromedp.Run(b.ctx, chromedp.Evaluate[json.RawMessage](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.Fatalf("%s: %v", expression, err)
+	}
+	return string(value)
+}
+
+// eventually waits in the page until the expression is true.
+func (b *screen) eventually(what, expression string) {
+	b.Helper()
+	deadline := time.Now().Add(90 * time.Second)
+	for time.Now().Before(deadline) {
+		value, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](
+			`new Promise(done => setTimeout(() => done(!!(`+expression+`)), 100))`, chromedp.EvalAwaitPromise))
+		if err == nil && value { // an error: the page was just being left
+			return
+		}
+	}
+	text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.body.innerText`))
+	b.Fatalf("did not happen: %s; at %s\n%s", what, b.address(), text)
+}
+
+// look checks a page wide and at phone width, and takes a picture of each.
+func (b *screen) look(name string) {
+	b.Helper()
+	b.looked++
+	for _, width := range []int64{wide, phone} {
+		b.do(chromedp.EmulateViewport(width, 900))
+		if over := b.evaluate(`document.documentElement.scrollWidth - innerWidth`); over != "0" && !strings.HasPrefix(over, "-") {
+			b.Errorf("%s is %s pixels wider than a screen of %d", name, over, width)
+		}
+		var found []struct{ ID, Help, Target string }
+		text := b.evaluate(`(() => {` + b.axe + `; return axe.run(document, {resultTypes: ["violations"]}).then(r =>
+			r.violations.map(v => ({id: v.id, help: v.help, target: v.nodes.map(n => n.target + ": " + n.failureSummary).join("; ")})))})()`)
+		if err := json.Unmarshal([]byte(text), &found); err != nil {
+			b.Fatal(err)
+		}
+		for _, f := range found {
+			b.Errorf("%s at %d: axe: %s: %s (%s)", name, width, f.ID, f.Help, f.Target)
+		}
+		if directory := os.Getenv("SCREENSHOTS"); directory != "" {
+			picture, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+			if err != nil {
+				b.Fatal(err)
+			}
+			file := filepath.Join(directory, fmt.Sprintf("%02d-%s-%d.png", b.looked, name, width))
+			if err := os.WriteFile(file, picture, 0o600); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.do(chromedp.EmulateViewport(wide, 900))
+}
+
+// complaints fails for what the browser held against the pages. That a page is not there, or that a form was
+// refused, is what the walk wanted.
+func (b *screen) complaints() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, line := range b.said {
+		if !strings.Contains(line, "Failed to load resource: the server responded with a status of 4") {
+			b.Errorf("the browser says: %s", line)
+		}
+	}
+}
