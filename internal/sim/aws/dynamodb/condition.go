@@ -3,7 +3,7 @@ package dynamodb
 import (
 	"slices"
 	"strings"
-	"unicode/utf8"
+	"unicode/utf16"
 )
 
 // condition is a parsed ConditionExpression or FilterExpression.
@@ -140,7 +140,7 @@ func (s sizeOf) of(item document) value {
 	n := 0
 	switch v := s.operand.of(item).(type) {
 	case text:
-		n = utf8.RuneCountInString(string(v))
+		n = len(utf16.Encode([]rune(string(v)))) // DynamoDB counts as Java does
 	case binary:
 		n = len(v)
 	case list:
@@ -183,6 +183,7 @@ func (p *parser) both() (any, error) {
 func (p *parser) joined(keyword string, rule func() (any, error), join func(l, r condition) condition) (any, error) {
 	result, err := rule()
 	for err == nil && p.sees(keyword) {
+		p.operator()
 		var left, right condition
 		if left, err = p.asCondition(result); err != nil {
 			break
@@ -202,6 +203,7 @@ func (p *parser) denied() (any, error) {
 	if !p.accepts("NOT") {
 		return p.relation()
 	}
+	p.operator()
 	inner, err := p.denied()
 	if err != nil {
 		return nil, err
@@ -227,6 +229,7 @@ func (p *parser) relation() (any, error) {
 		return nil, err
 	}
 	p.advance()
+	p.operator()
 	switch operator {
 	case "BETWEEN":
 		return p.between(left)
@@ -237,6 +240,9 @@ func (p *parser) relation() (any, error) {
 		list, err := several(p, p.operand)
 		if err != nil {
 			return nil, err
+		}
+		if len(list) > mostInList {
+			p.wrongMeaning("The IN operator is provided with too many operands; number of operands: %d", len(list))
 		}
 		p.distinct(operator, left, list)
 		return within{left, list}, p.expect(")")
@@ -310,6 +316,7 @@ func (p *parser) term() (any, error) {
 
 func (p *parser) call() (any, error) {
 	function := p.source(p.advance())
+	p.operator()
 	operands, known := functions[function]
 	switch {
 	case slices.Contains(updateFunctions, function):

@@ -201,6 +201,13 @@ func TestAnswers(t *testing.T) {
 		"an attribute that is not there":        {operation: "UpdateItem", body: one + `,"UpdateExpression":"SET a = nothing"`, fails: validation + "The provided expression refers to an attribute that does not exist in the item"},
 		"a path that is not there":              {operation: "UpdateItem", body: one + `,"UpdateExpression":"SET nothing.a = n"`, fails: validation + "The document path provided in the update expression is invalid for update"},
 
+		"a size is counted in UTF-16": {operation: "UpdateItem", body: none + `,"UpdateExpression":"SET n = :n","ConditionExpression":"size(:s) = :n",` + of + `{":s":{"S":"é😀a"},":n":{"N":"4"}}`, answer: `{}`},
+		"values without expressions":  {operation: "UpdateItem", body: one + `,` + of + `{":x":{"S":"1"}}`, fails: validation + "ExpressionAttributeValues can only be specified when using expressions: UpdateExpression and ConditionExpression are null"},
+		"too long an expression":      {operation: "DeleteItem", body: one + `,"ConditionExpression":"n = m` + strings.Repeat(" ", 4092) + `"`, fails: validation + "Invalid ConditionExpression: Expression size has exceeded the maximum allowed size; expression size: 4097"},
+		"too many operators":          {operation: "DeleteItem", body: one + `,"ConditionExpression":"a = b` + strings.Repeat(" OR a = b", 150) + `"`, fails: validation + "Invalid ConditionExpression: The expression contains too many operators; operator count: 301"},
+		"too long a list":             {operation: "DeleteItem", body: one + `,"ConditionExpression":"n IN (m` + strings.Repeat(", m", 100) + `)"`, fails: validation + "Invalid ConditionExpression: The IN operator is provided with too many operands; number of operands: 101"},
+		"too deep a value":            {operation: "UpdateItem", body: one + `,"UpdateExpression":"SET q = :q",` + of + `{":q":` + strings.Repeat(`{"L":[`, 32) + `{"S":"x"}` + strings.Repeat(`]}`, 32) + `}`, fails: validation + "ExpressionAttributeValues contains invalid value: Nesting Levels have exceeded supported limits for key :q"},
+
 		// ---- queries that are refused ----------------------------------------------------------------------------
 		"a query without a hash key":         {operation: "Query", body: `"KeyConditionExpression":"sk = :p",` + of + `{":p":{"S":"a"}}`, fails: validation + "Query condition missed key schema element: pk"},
 		"a query of many partitions":         {operation: "Query", body: `"KeyConditionExpression":"pk > :p",` + of + `{":p":{"S":"a"}}`, fails: validation + "Query key condition not supported"},

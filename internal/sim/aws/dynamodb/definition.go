@@ -74,8 +74,11 @@ func newTable(d tableDefinition, created time.Time) (*table, error) {
 		if a.AttributeName == "" {
 			return nil, missing("attributeDefinitions.member.attributeName")
 		}
-		if !slices.Contains(ordered, a.AttributeType) {
-			return nil, oneOf("attributeDefinitions.member.attributeType", a.AttributeType+" ", "B", "N", "S")
+		if a.AttributeType == "" {
+			return nil, missing("attributeDefinitions.member.attributeType")
+		}
+		if err := oneOf("attributeDefinitions.member.attributeType", a.AttributeType, "B", "N", "S"); err != nil {
+			return nil, err
 		}
 		if _, twice := kinds[a.AttributeName]; twice {
 			return nil, invalid("Cannot have two attributes with the same name")

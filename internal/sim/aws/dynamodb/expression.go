@@ -20,14 +20,15 @@ type expressions struct {
 	ExpressionAttributeValues literals
 }
 
-// substitutions checks the substitutes before any expression is parsed. The request has expressions if any is not nil.
-func (e expressions) substitutions(all ...*string) (*substitutions, error) {
+// substitutions checks the substitutes before any expression is parsed. All are the texts of the expressions that the
+// request may have; those of parameters are the ones that may have values.
+func (e expressions) substitutions(parameters string, all ...*string) (*substitutions, error) {
 	given := slices.ContainsFunc(all, func(x *string) bool { return x != nil })
 	switch {
 	case e.ExpressionAttributeNames != nil && !given:
 		return nil, invalid("ExpressionAttributeNames can only be specified when using expressions")
 	case e.ExpressionAttributeValues != nil && !given:
-		return nil, invalid("ExpressionAttributeValues can only be specified when using expressions")
+		return nil, invalid("ExpressionAttributeValues can only be specified when using expressions: %s", parameters)
 	case e.ExpressionAttributeNames != nil && len(e.ExpressionAttributeNames) == 0:
 		return nil, invalid("ExpressionAttributeNames must not be empty")
 	case e.ExpressionAttributeValues != nil && len(e.ExpressionAttributeValues) == 0:
@@ -78,15 +79,20 @@ type parser struct {
 	tokens    []token
 	at        int
 	with      *substitutions
-	paths     []path // all that were read
+	operators int    // that were read, and functions
+	paths     []path // that were read
 	words     error  // the first word that may not be used
 	places    error  // the first path that leads nowhere or where another does
 	meaning   error  // the first operand that does not fit
 }
 
-// longestExpression is in bytes, from
+// What an expression may hold, from
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-expression-parameters
-const longestExpression = 4096
+const (
+	longestExpression = 4096 // bytes
+	mostOperators     = 300  // and functions
+	mostInList        = 100  // operands of IN
+)
 
 // parse reads the whole of text by the given rule. It returns the zero T if text is nil.
 func parse[T any](parameter string, text *string, with *substitutions, rule func(*parser) (T, error)) (result T, err error) {
@@ -125,6 +131,13 @@ func (p *parser) wrongPlace(format string, args ...any) {
 
 func (p *parser) wrongMeaning(format string, args ...any) {
 	p.meaning = cmp.Or(p.meaning, p.fault(format, args...))
+}
+
+// operator counts one more operator or function.
+func (p *parser) operator() {
+	if p.operators++; p.operators > mostOperators {
+		p.wrongWord("The expression contains too many operators; operator count: %d", p.operators)
+	}
 }
 
 // syntax says that the next token should not be there.

@@ -22,7 +22,7 @@ func FuzzExpressions(f *testing.F) {
 	}
 	item := document{"pk": text("p"), "a": text("xyz"), "b": document{"c": list{number{one}, text("x")}}, "g": number{one}, "h": strings}
 	f.Fuzz(func(t *testing.T, source string) {
-		s, err := with.substitutions(&source)
+		s, err := with.substitutions("", &source)
 		if err != nil {
 			t.Fatal(err)
 		}

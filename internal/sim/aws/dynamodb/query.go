@@ -46,7 +46,7 @@ func (in queryInput) search() (search, error) {
 	if in.Limit != nil && *in.Limit < 1 {
 		return q, invalid("1 validation error detected: Value '%d' at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1", *in.Limit)
 	}
-	with, err := in.substitutions(in.KeyConditionExpression, in.FilterExpression, in.ProjectionExpression)
+	with, err := in.substitutions("FilterExpression and KeyConditionExpression are null", in.KeyConditionExpression, in.FilterExpression, in.ProjectionExpression)
 	if err != nil {
 		return q, err
 	}

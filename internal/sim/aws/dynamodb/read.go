@@ -28,7 +28,7 @@ func (a getAction) read() (read, error) {
 
 // onlyProjection parses the one expression of a request that can have no other.
 func onlyProjection(text *string, names map[string]string) ([]path, error) {
-	with, err := expressions{ExpressionAttributeNames: names}.substitutions(text)
+	with, err := expressions{ExpressionAttributeNames: names}.substitutions("ProjectionExpression is null", text)
 	if err != nil {
 		return nil, err
 	}

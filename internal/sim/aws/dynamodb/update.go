@@ -314,6 +314,7 @@ func (p *parser) sum() (term, error) {
 		return left, err
 	}
 	operator := p.source(p.advance())
+	p.operator()
 	right, err := p.summand()
 	if err != nil {
 		return nil, err
@@ -352,6 +353,7 @@ func (p *parser) summand() (term, error) {
 
 func (p *parser) updateCall() (term, error) {
 	function := p.source(p.advance())
+	p.operator()
 	known := slices.Contains(updateFunctions, function)
 	if _, elsewhere := functions[function]; elsewhere {
 		p.wrongWord("The function is not allowed in an update expression; function: %s", function)

@@ -180,8 +180,33 @@ func appendText(b []byte, s string) []byte {
 	return append(b, quoted...)
 }
 
-// deepest is how many levels maps and lists may nest.
+// deepest is how many levels maps and lists may nest in an attribute, the innermost value included.
 const deepest = 32
+
+func tooDeep() error { return invalid("Nesting Levels have exceeded supported limits") }
+
+// depth is how many levels an item has, itself and its innermost values included.
+func (d document) depth() int {
+	deepest := 0
+	for _, v := range d {
+		deepest = max(deepest, levels(v))
+	}
+	return deepest + 1
+}
+
+func levels(v value) int {
+	switch v := v.(type) {
+	case document:
+		return v.depth()
+	case list:
+		deepest := 0
+		for _, element := range v {
+			deepest = max(deepest, levels(element))
+		}
+		return deepest + 1
+	}
+	return 1
+}
 
 // parseDocument reads attributes from decoded JSON: an item, a key, or expression values.
 func parseDocument(tree any, depth int) (document, error) {
@@ -202,7 +227,7 @@ func parseDocument(tree any, depth int) (document, error) {
 
 func parseValue(tree any, depth int) (value, error) {
 	if depth > deepest {
-		return nil, invalid("Nesting Levels have exceeded supported limits")
+		return nil, tooDeep()
 	}
 	tagged, ok := tree.(map[string]any)
 	if !ok {

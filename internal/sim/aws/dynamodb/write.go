@@ -77,7 +77,11 @@ func (w *write) parse(e expressions, conditionText, updateText *string, onFailur
 		return err
 	}
 	w.showOld = onFailure == "ALL_OLD"
-	with, err := e.substitutions(conditionText, updateText)
+	parameters := "ConditionExpression is null"
+	if w.update != nil {
+		parameters = "UpdateExpression and ConditionExpression are null"
+	}
+	with, err := e.substitutions(parameters, conditionText, updateText)
 	if err != nil {
 		return err
 	}
@@ -165,6 +169,9 @@ func (w write) result(t *table, old document) (document, error) {
 	}
 	if err := t.checkUpdated(item); err != nil {
 		return nil, err
+	}
+	if item.depth() > deepest+1 {
+		return nil, tooDeep()
 	}
 	if item.itemSize() > largestItem {
 		return nil, invalid("Item size to update has exceeded the maximum allowed size")
