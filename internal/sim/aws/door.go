@@ -34,7 +34,7 @@ type service struct {
 func (s *Server) directory() []service {
 	return []service{{
 		name: "dynamodb", target: "DynamoDB_20120810.", handler: s.DynamoDB,
-		protocol: wire.Protocol{ContentType: "application/x-amz-json-1.0", Namespace: "com.amazonaws.dynamodb.v20120810", Message: "message"},
+		protocol: wire.Protocol{ContentType: "application/x-amz-json-1.0", Namespace: "com.amazonaws.dynamodb.v20120810", Message: "message", Checksum: true},
 		permissions: func(_ string, r *http.Request, body []byte) []wire.Permission {
 			var all []wire.Permission
 			for _, p := range dynamodb.Permissions(r.Header.Get("X-Amz-Target"), body) {

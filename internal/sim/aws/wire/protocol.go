@@ -2,8 +2,10 @@ package wire
 
 import (
 	"errors"
+	"hash/crc32"
 	"maps"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -33,6 +35,7 @@ type Protocol struct {
 	Message     string // name of the member that carries an error's message: AWS writes it in both ways
 	REST        bool   // the error's code travels in a header, not in the body
 	Query       bool   // errors carry the code of the older query protocol too
+	Checksum    bool   // errors carry a CRC-32 of their body, which the service's SDK clients compare
 }
 
 // Answer writes a successful answer.
@@ -73,8 +76,12 @@ func (p Protocol) Refuse(w http.ResponseWriter, err error) {
 		}
 		h.Set("X-Amzn-Query-Error", code+";"+fault)
 	}
+	encoded := Encode(body)
+	if p.Checksum {
+		h.Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(encoded)), 10))
+	}
 	w.WriteHeader(status)
-	_, _ = w.Write(Encode(body))
+	_, _ = w.Write(encoded)
 }
 
 func (p Protocol) qualified(code string) string {
