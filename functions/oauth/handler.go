@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 
@@ -74,32 +75,36 @@ func (h handler) start(w http.ResponseWriter, r *http.Request) {
 	token := h.jar.Read(r, signin.SessionCookie)
 	session, err := h.sessions.Session(r.Context(), token)
 	if err != nil {
-		problem(w, r, sessionProblem(err), "", err)
+		problem(w, r, sessionProblem(err), nil, err)
 		return
 	}
-	campaign := bridge.CampaignID(r.PostFormValue("campaign"))
-	departure, err := h.consents.Start(r.Context(), connect.Wish{
-		Account: session.Account, Session: token, Campaign: campaign,
+	wish := connect.Wish{
+		Account: session.Account, Session: token, Campaign: bridge.CampaignID(r.PostFormValue("campaign")),
 		Environment: bridge.Environment(r.PostFormValue("environment")), Domain: r.PostFormValue("domain"),
-	})
+	}
+	departure, err := h.consents.Start(r.Context(), wish)
 	if err != nil {
-		p := connect.ProblemOf(err)
-		if bridge.KindOf(err) == bridge.Invalid {
-			p = connect.UntrustedHost
+		kept := campaign(wish.Campaign)
+		if connect.ProblemOf(err) == connect.BadDomain { // the form comes back as it was filled in
+			kept.Set("environment", string(wish.Environment))
+			kept.Set("domain", wish.Domain[:min(len(wish.Domain), longestDomain)])
 		}
-		problem(w, r, p, campaign, err)
+		problem(w, r, connect.ProblemOf(err), kept, err)
 		return
 	}
 	h.jar.Write(w, browserCookie, departure.Browser, departure.Lifetime)
 	leave(w, departure.URL)
 }
 
+// longestDomain is how much of a wrong domain is given back to the person.
+const longestDomain = 253
+
 // callback takes in a person who comes back from Salesforce, with a code or with an error.
 func (h handler) callback(w http.ResponseWriter, r *http.Request) {
 	token, browser := h.jar.Read(r, signin.SessionCookie), h.jar.Read(r, browserCookie)
 	session, err := h.sessions.Session(r.Context(), token)
 	if err != nil {
-		problem(w, r, sessionProblem(err), "", err)
+		problem(w, r, sessionProblem(err), nil, err)
 		return
 	}
 	h.jar.Clear(w, browserCookie)
@@ -110,10 +115,12 @@ func (h handler) callback(w http.ResponseWriter, r *http.Request) {
 		State:       bridge.NewSecret(query.Get("state")), Code: bridge.NewSecret(query.Get("code")), Error: query.Get("error"),
 	})
 	if err != nil {
-		problem(w, r, connect.ProblemOf(err), "", err)
+		problem(w, r, connect.ProblemOf(err), nil, err)
 		return
 	}
-	leave(w, "/connections?"+with("connected", string(arrival.Connection), arrival.Campaign))
+	query = campaign(arrival.Campaign)
+	query.Set("connected", string(arrival.Connection))
+	leave(w, "/connections?"+query.Encode())
 }
 
 // sessionProblem tells a session that has ended from one that could not be looked up.
@@ -124,18 +131,22 @@ func sessionProblem(err error) connect.Problem {
 	return connect.NoAnswer
 }
 
-// problem sends the person back to the console with the code of what went wrong.
-func problem(w http.ResponseWriter, r *http.Request, p connect.Problem, campaign bridge.CampaignID, err error) {
+// problem sends the person back to the console with the code of what went wrong, and with what the page is
+// to keep.
+func problem(w http.ResponseWriter, r *http.Request, p connect.Problem, kept url.Values, err error) {
 	slog.WarnContext(r.Context(), "no connection", "route", r.Pattern, "problem", p, "kind", bridge.KindOf(err), "err", err)
-	leave(w, "/connections?"+with("problem", string(p), campaign))
+	query := url.Values{"problem": {string(p)}}
+	maps.Copy(query, kept)
+	leave(w, "/connections?"+query.Encode())
 }
 
-func with(name, value string, campaign bridge.CampaignID) string {
-	query := url.Values{name: {value}}
-	if campaign != "" {
-		query.Set("campaign", string(campaign))
+// campaign is where the person came from, as a query.
+func campaign(id bridge.CampaignID) url.Values {
+	query := url.Values{}
+	if id != "" {
+		query.Set("campaign", string(id))
 	}
-	return query.Encode()
+	return query
 }
 
 // leave redirects. The page that is left had secrets in its address: nobody may keep it, or tell the next

@@ -295,12 +295,14 @@ func TestStartIsRefused(t *testing.T) {
 		stranger bool
 		want     string
 	}{
-		"somebody else's host":    {url.Values{"environment": {"mydomain"}, "domain": {"acme.my.salesforce.com.evil.example"}}, false, "host"},
-		"an address in our net":   {url.Values{"environment": {"mydomain"}, "domain": {"169.254.169.254"}}, false, "host"},
-		"an unknown environment":  {url.Values{"environment": {"https://evil.example"}}, false, "host"},
-		"nothing chosen":          {url.Values{}, false, "host"},
-		"nobody is signed in":     {production, true, "session"},
-		"a form that is too long": {url.Values{"environment": {"production"}, "domain": {strings.Repeat("x", largest)}}, false, "host"},
+		"somebody else's host": {url.Values{"environment": {"mydomain"}, "domain": {"acme.my.salesforce.com.evil.example"}, "campaign": {"MF1"}}, false,
+			"campaign=MF1&domain=acme.my.salesforce.com.evil.example&environment=mydomain&problem=domain"},
+		"an address in our net": {url.Values{"environment": {"mydomain"}, "domain": {"169.254.169.254"}}, false,
+			"domain=169.254.169.254&environment=mydomain&problem=domain"},
+		"an unknown environment":  {url.Values{"environment": {"https://evil.example"}}, false, "domain=&environment=https%3A%2F%2Fevil.example&problem=domain"},
+		"nothing chosen":          {url.Values{}, false, "domain=&environment=&problem=domain"},
+		"nobody is signed in":     {production, true, "problem=session"},
+		"a form that is too long": {url.Values{"environment": {"production"}, "domain": {strings.Repeat("x", largest)}}, false, "domain=&environment=&problem=domain"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -308,8 +310,8 @@ func TestStartIsRefused(t *testing.T) {
 			if tc.stranger {
 				b.Jar = nil
 			}
-			if got := b.start(tc.form); got != "/connections?problem="+tc.want {
-				t.Errorf("ends at %s, want problem %s", got, tc.want)
+			if got := b.start(tc.form); got != "/connections?"+tc.want {
+				t.Errorf("ends at %s, want %s", got, tc.want)
 			}
 		})
 	}

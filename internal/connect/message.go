@@ -41,7 +41,6 @@ type Reply struct {
 	Token      Carried             `json:"token"`
 	Version    int                 `json:"version"`
 	Instance   string              `json:"instance"`
-	Revoked    bool                `json:"revoked"` // Salesforce knows that the grant has ended
 }
 
 // Caller does what a Request asks for: the Broker itself, or a function that runs one.

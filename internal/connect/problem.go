@@ -7,6 +7,7 @@ type Problem string
 
 // The problems.
 const (
+	BadDomain     Problem = "domain"       // what the person typed is no host of Salesforce; nothing was begun
 	Declined      Problem = "denied"       // the person said no at Salesforce
 	BadState      Problem = "state"        // the state is unknown, was used, or belongs to another browser
 	Expired       Problem = "expired"      // the person took longer than ten minutes
@@ -26,7 +27,7 @@ func fail(op string, kind bridge.Kind, p Problem) error {
 // ProblemOf says which problem an error of Start or Finish is.
 func ProblemOf(err error) Problem {
 	switch p := Problem(bridge.CodeOf(err)); p {
-	case Declined, BadState, Expired, OtherSession, NoExchange, OrgMismatch, UntrustedHost, AppRefused, NoAnswer:
+	case BadDomain, Declined, BadState, Expired, OtherSession, NoExchange, OrgMismatch, UntrustedHost, AppRefused, NoAnswer:
 		return p
 	}
 	switch bridge.KindOf(err) {

@@ -54,7 +54,7 @@ func (b *Broker) renew(ctx context.Context, account bridge.AccountID, id bridge.
 			if err == nil {
 				return b.refresh(ctx, leased, doubt)
 			}
-			if bridge.KindOf(err) != bridge.Conflict {
+			if kind := bridge.KindOf(err); kind != bridge.Conflict && kind != bridge.UnknownOutcome {
 				return Reply{}, bridge.E(op, "", err)
 			}
 		}

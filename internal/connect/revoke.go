@@ -22,21 +22,16 @@ func (b *Broker) revoke(ctx context.Context, account bridge.AccountID, id bridge
 			return Reply{}, bridge.E(op, "", err)
 		}
 		if was.Status == bridge.Disconnected {
-			done.Revoked = connection.Code != NotRevoked
 			return done, nil
 		}
-		err = b.Salesforce.Revoke(ctx, was.Access.Instance, was.RefreshToken)
-		if err != nil {
-			b.Log.WarnContext(ctx, "grant not revoked", "account", account, "connection", id, "err", err)
-		}
-		done.Revoked = err == nil
 		next := bridge.Grant{
 			Account: account, Connection: id, Generation: was.Generation + 1, RefreshVersion: was.RefreshVersion + 1,
 			Access:        bridge.AccessToken{Version: was.Access.Version + 1, Instance: was.Access.Instance},
 			LeaseSequence: was.LeaseSequence, Status: bridge.Disconnected,
 		}
 		connection.Status, connection.Code, connection.StatusAt = bridge.Disconnected, "", b.now()
-		if !done.Revoked {
+		if err := b.Salesforce.Revoke(ctx, was.Access.Instance, was.RefreshToken); err != nil {
+			b.Log.WarnContext(ctx, "grant not revoked", "account", account, "connection", id, "err", err)
 			connection.Code = NotRevoked
 		}
 		err = b.Grants.SettleGrant(ctx, was, next, &connection)

@@ -59,11 +59,13 @@ type Departure struct {
 	Lifetime time.Duration // of Browser
 }
 
-// Start begins a consent. The error for a domain that is not Salesforce's is Invalid, with a message
-// for the field "domain".
+// Start begins a consent. For a host that is not Salesforce's the problem is BadDomain.
 func (s Service) Start(ctx context.Context, w Wish) (Departure, error) {
 	const op = "connect.Start"
 	host, err := s.Salesforce.LoginHost(w.Environment, w.Domain)
+	if bridge.KindOf(err) == bridge.Invalid {
+		return Departure{}, fail(op, bridge.Invalid, BadDomain)
+	}
 	if err != nil {
 		return Departure{}, bridge.E(op, "", err)
 	}
