@@ -189,15 +189,17 @@ func narrow(v value, paths []path) value {
 	return nil
 }
 
-// byFirst groups paths by their first step, in the order of their appearance.
-func byFirst(paths []path) [][]path {
-	var groups [][]path
-	for _, p := range paths {
-		i := slices.IndexFunc(groups, func(group []path) bool { return group[0][0] == p[0] })
+func byFirst(paths []path) [][]path { return grouped(paths, func(p path) step { return p[0] }) }
+
+// grouped puts together what has the same first step, in the order of appearance.
+func grouped[T any](all []T, first func(T) step) [][]T {
+	var groups [][]T
+	for _, one := range all {
+		i := slices.IndexFunc(groups, func(group []T) bool { return first(group[0]) == first(one) })
 		if i < 0 {
 			groups, i = append(groups, nil), len(groups)
 		}
-		groups[i] = append(groups[i], p)
+		groups[i] = append(groups[i], one)
 	}
 	return groups
 }

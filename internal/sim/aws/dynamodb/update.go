@@ -239,15 +239,7 @@ func wrongPath() error {
 }
 
 func changesByFirst(changes []change) [][]change {
-	var groups [][]change
-	for _, c := range changes {
-		i := slices.IndexFunc(groups, func(group []change) bool { return group[0].path[0] == c.path[0] })
-		if i < 0 {
-			groups, i = append(groups, nil), len(groups)
-		}
-		groups[i] = append(groups[i], c)
-	}
-	return groups
+	return grouped(changes, func(c change) step { return c.path[0] })
 }
 
 // updateRule reads an UpdateExpression.
