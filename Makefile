@@ -4,8 +4,9 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-# The flags of the functions themselves, so that the compiler does its work once for both.
-local := CGO_ENABLED=0 go run -trimpath -tags lambda.norpc ./internal/local/cmd
+# The flags of the functions themselves, so that the compiler does its work once for both. It is not `go run`, which takes Ctrl-C for a
+# failure.
+local := CGO_ENABLED=0 go build -trimpath -tags lambda.norpc -o .build/cmd ./internal/local/cmd && exec .build/cmd
 
 WHAT ?=
 LISTEN ?= 127.0.0.1:0
