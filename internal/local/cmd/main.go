@@ -2,6 +2,7 @@
 //
 //	go run ./internal/local/cmd run     everything, until Ctrl-C
 //	go run ./internal/local/cmd demo    sign in, connect and import, without hands
+//	go run ./internal/local/cmd prove   experiments that take minutes
 //	go run ./internal/local/cmd sim     one of the simulated other sides by itself
 //	go run ./internal/local/cmd build   the functions, packed for AWS
 package main
@@ -28,6 +29,7 @@ type command struct {
 var commands = []command{
 	{"run", "run everything on this machine, until Ctrl-C", run},
 	{"demo", "sign in, connect and import without hands", demo},
+	{"prove", "run experiments on the whole system", prove},
 	{"sim", "serve one of the simulated other sides by itself", sim},
 	{"build", "build the functions and pack them for AWS Lambda", build},
 }
