@@ -97,5 +97,5 @@ browser:
 
 # build-TokenBrokerFunction builds functions/token-broker into ARTIFACTS_DIR.
 build-%Function:
-	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -trimpath -ldflags '-s -w' -tags lambda.norpc -o '$(ARTIFACTS_DIR)/bootstrap' \
+	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -buildvcs=false -trimpath -ldflags '-s -w' -tags lambda.norpc -o '$(ARTIFACTS_DIR)/bootstrap' \
 		./functions/$$(sed -E 's/([a-z0-9])([A-Z])/\1-\2/g' <<<'$*' | tr '[:upper:]' '[:lower:]')

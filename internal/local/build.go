@@ -26,7 +26,7 @@ func Build(ctx context.Context, root, directory string, target Target, folders .
 	if err != nil {
 		return err
 	}
-	arguments := []string{"build", "-trimpath", "-ldflags", "-s -w", "-tags", "lambda.norpc", "-o", directory + string(filepath.Separator)}
+	arguments := []string{"build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-tags", "lambda.norpc", "-o", directory + string(filepath.Separator)}
 	for _, folder := range folders {
 		if _, err := os.Stat(filepath.Join(root, "functions", folder)); err != nil {
 			return fmt.Errorf("there is no folder functions/%s", folder)
