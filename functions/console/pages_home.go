@@ -84,6 +84,8 @@ func steps(a bridge.Account, connections []bridge.Connection, campaigns []bridge
 			all[3].Link = "/campaigns/" + string(c.ID)
 		}
 	}
-	all[3].Done = len(imports) > 0
+	if len(imports) > 0 { // nobody starts one without having chosen
+		all[2].Done, all[3].Done = true, true
+	}
 	return all
 }
