@@ -182,9 +182,65 @@ func TestTwoWorkersFinishTheLastTwoPagesTogether(t *testing.T) {
 		<-done
 	}
 	w.work(fixed(1), immortal)
-	w.agrees(i.ID, oracle(contacts, nil, false), 0)
+	got := w.agrees(i.ID, oracle(contacts, nil, false), 0)
 	if len(w.mails) != 1 {
 		t.Errorf("%d mails, want 1", len(w.mails))
+	}
+	if calls := w.hero.Counts().Calls; calls != got.Counts.Created {
+		t.Errorf("%d calls for %d subscribers: a claimed page was worked on twice", calls, got.Counts.Created)
+	}
+}
+
+// TestClaimsOnlySaveWork lets two workers have the same page at the same time, as if one had outlived its claim.
+func TestClaimsOnlySaveWork(t *testing.T) {
+	t.Parallel()
+	contacts := people(400)
+	for seed := range 4 {
+		w := newWorld(t, options{contacts: contacts})
+		i := w.start(nil)
+		w.do(w.receive(1)[0], immortal(nil))
+		job := w.receive(1)[0].job
+		late := w.worker
+		late.Now = func() time.Time { return w.Now().Add(time.Duration(seed) * time.Hour) }
+		done := make(chan bool)
+		for _, worker := range []importer.Worker{w.worker, late, w.worker, late} {
+			go func() {
+				if err := worker.Handle(t.Context(), job); err != nil && bridge.KindOf(err) != bridge.Throttled {
+					t.Error(err)
+				}
+				done <- true
+			}()
+		}
+		for range 4 {
+			<-done
+		}
+		w.put(time.Hour, job)
+		w.work(fixed(1), immortal)
+		w.agrees(i.ID, oracle(contacts, nil, false), 0)
+		if len(w.mails) != 1 {
+			t.Errorf("%d mails, want 1", len(w.mails))
+		}
+	}
+}
+
+// TestReceiptsAreRightInTheEnd spoils the running counts of an import: its receipts mend them, loudly.
+func TestReceiptsAreRightInTheEnd(t *testing.T) {
+	t.Parallel()
+	contacts := people(60)
+	w := newWorld(t, options{contacts: contacts})
+	i := w.start(nil)
+	w.do(w.receive(1)[0], immortal(nil))
+	spoiled := w.get(i.ID)
+	spoiled.Counts.Created += 7
+	if err := w.store.SaveImport(t.Context(), spoiled, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	w.work(fixed(1), immortal)
+	if got := w.get(i.ID); got.Counts != tally(oracle(contacts, nil, false)) || got.Selected != 60 {
+		t.Errorf("counts = %+v of %d", got.Counts, got.Selected)
+	}
+	if !strings.Contains(w.logs.String(), "counts differ from their receipts") {
+		t.Errorf("nobody is told: %s", w.logs)
 	}
 }
 
