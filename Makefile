@@ -91,7 +91,7 @@ conformance:
 .PHONY: browser
 browser:
 	.ci/axe
-	go test -count=1 -tags browser -run Browser ./functions/...
+	go test -count=1 -tags browser -run Browser ./functions/console
 
 # ---- what `sam build` calls ----------------------------------------------------------------------------------------
 
