@@ -191,28 +191,37 @@ func TestTwoWorkersFinishTheLastTwoPagesTogether(t *testing.T) {
 	}
 }
 
-// TestClaimsOnlySaveWork lets two workers have the same page at the same time, as if one had outlived its claim.
+// TestClaimsOnlySaveWork lets a second worker take a page while the first is at it, as if that had outlived its claim.
 func TestClaimsOnlySaveWork(t *testing.T) {
 	t.Parallel()
-	contacts := people(400)
-	for seed := range 4 {
-		w := newWorld(t, options{contacts: contacts})
+	contacts := people(200)
+	alone := tally(oracle(contacts, nil, false)).Created
+	for _, second := range []int{1, 30, alone - 12} { // the call at which it comes
+		var calls atomic.Int32
+		begun := make(chan bool)
+		faults := func(*http.Request) *simhero.Fault {
+			if int(calls.Add(1)) == second {
+				close(begun)
+			}
+			return nil
+		}
+		w := newWorld(t, options{contacts: contacts, hero: simhero.Options{Latency: 15 * time.Millisecond, Faults: faults}})
 		i := w.start(nil)
 		w.do(w.receive(1)[0], immortal(nil))
 		job := w.receive(1)[0].job
 		late := w.worker
-		late.Now = func() time.Time { return w.Now().Add(time.Duration(seed) * time.Hour) }
-		done := make(chan bool)
-		for _, worker := range []importer.Worker{w.worker, late, w.worker, late} {
-			go func() {
-				if err := worker.Handle(t.Context(), job); err != nil && bridge.KindOf(err) != bridge.Throttled {
-					t.Error(err)
-				}
-				done <- true
-			}()
+		late.Now = func() time.Time { return w.Now().Add(time.Hour) }
+		done := make(chan error)
+		go func() { done <- w.worker.Handle(t.Context(), job) }()
+		<-begun
+		go func() { done <- late.Handle(t.Context(), job) }()
+		for range 2 {
+			if err := <-done; err != nil && bridge.KindOf(err) != bridge.Throttled {
+				t.Error(err)
+			}
 		}
-		for range 4 {
-			<-done
+		if made := int(calls.Load()); made <= alone {
+			t.Errorf("%d calls, no more than one worker alone: the test does not see what it should", made)
 		}
 		w.put(time.Hour, job)
 		w.work(fixed(1), immortal)

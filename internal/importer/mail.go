@@ -34,8 +34,12 @@ func lines(c bridge.Counts) []line {
 func completion(i bridge.Import, a bridge.Account, baseURL string) Message {
 	link := baseURL + "/imports/" + string(i.ID)
 	total := i.Counts.Sum()
-	took := i.BeatAt.Sub(i.StartedAt).Round(time.Minute)
-	opening := fmt.Sprintf("Your import of %s from Salesforce into ReferralHero is finished. It took %s.", contacts(total), duration(took))
+	opening := fmt.Sprintf("Your import of %s from Salesforce into ReferralHero is finished.", contacts(total))
+	if i.Pass == 1 {
+		opening += " It took " + duration(i.BeatAt.Sub(i.StartedAt)) + "."
+	} else {
+		opening += " The contacts that had failed were tried again."
+	}
 	next := "The result, contact by contact, is here: "
 	if i.Counts.Failed > 0 {
 		next = "The result, contact by contact, and a button that tries the failed ones again are here: "
