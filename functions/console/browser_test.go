@@ -70,6 +70,15 @@ func TestInBrowser(t *testing.T) {
 	b.click("main a.btn-primary")
 	b.wait("#connect-form")
 	b.look("connections-empty")
+	b.click("#mydomain")
+	b.fill("#domain", "salesforce.example")
+	b.click("#connect-form button")
+	b.wait("[data-problem=domain]")
+	if kept := b.evaluate(`document.querySelector("#domain").value + document.querySelector("#mydomain").checked`); kept != `"salesforce.exampletrue"` {
+		t.Errorf("a wrong My Domain leaves %s in the form, want what was typed", kept)
+	}
+	b.look("connections-bad-domain")
+	b.click("#production")
 	b.click("#connect-form button")
 	b.wait("button[value=deny]")
 	b.click("button[value=deny]")

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
 
 	"github.com/referralbridge/referralbridge/internal/apigw"
 	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/connect"
 )
 
 type connections interface {
@@ -41,11 +43,8 @@ func (v *visit) showConnections(status int, found []problem) error {
 	}
 	query := v.r.URL.Query()
 	page := connectionsPage{
-		Campaign: bridge.CampaignID(query.Get("campaign")), Environment: query.Get("environment"),
-		Away: !v.jar.Read(v.r, consentCookie).Empty(),
-	}
-	if page.Domain = query.Get("domain"); page.Environment == "" {
-		page.Environment = string(bridge.Production)
+		Campaign: bridge.CampaignID(query.Get("campaign")), Away: !v.jar.Read(v.r, consentCookie).Empty(),
+		Environment: cmp.Or(query.Get("environment"), string(bridge.Production)), Domain: query.Get("domain"),
 	}
 	notice := v.notice()
 	for _, c := range all {
@@ -61,7 +60,7 @@ func (v *visit) showConnections(status int, found []problem) error {
 			notice = c.OrgName + " is disconnected. " + disconnectedWords(c)
 		}
 	}
-	if code := query.Get("problem"); code != "" {
+	if code := connect.Problem(query.Get("problem")); code != "" {
 		found = append(found, consentProblem(code))
 	}
 	// Submitting the form ends at Salesforce, which may pass the browser on to the org's own sign-in service.

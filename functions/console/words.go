@@ -78,25 +78,27 @@ var events = []choice{
 
 // consentProblems says what went wrong on the way to Salesforce and back, and what to do.
 var consentProblems = map[connect.Problem]string{
+	connect.BadDomain:     "This is no My Domain of Salesforce. It looks like yourcompany.my.salesforce.com; an administrator finds it under Setup > My Domain.",
 	connect.Declined:      "You chose Deny at Salesforce, so nothing was connected. Connect again and choose Allow.",
 	connect.BadState:      "This consent was used already, or was begun in another browser. Please connect again from here.",
 	connect.Expired:       "It took longer than ten minutes, so we gave up waiting. Please connect again.",
 	connect.OtherSession:  "You signed in here anew while you were at Salesforce. Please connect again.",
 	connect.NoExchange:    "Salesforce did not accept its own answer. Please connect again; if it happens again, the app's settings are wrong and we have to act.",
 	connect.OrgMismatch:   "Salesforce's answers named different orgs or users, so we did not connect. Please connect again; sign out of other orgs first.",
-	connect.UntrustedHost: "The address of the org is not one of Salesforce's, so we did not connect. If you typed a My Domain: it looks like yourcompany.my.salesforce.com.",
+	connect.UntrustedHost: "The address of the org is not one of Salesforce's, so we did not connect.",
 	connect.AppRefused:    "The org does not let our app in. An administrator has to install it, or allow it for your user; see below.",
 	connect.NoAnswer:      "Salesforce could not be reached. Nothing was connected; please try again in a few minutes.",
-	"domain":              "This is no My Domain of Salesforce. It looks like yourcompany.my.salesforce.com; an administrator finds it under Setup > My Domain.",
 }
 
-func consentProblem(code string) problem {
-	text, ok := consentProblems[connect.Problem(code)]
-	if !ok {
-		text = "The org was not connected. Please try again."
-	}
-	if code == "domain" {
+// consentProblem says what a code means, at the field of the form that it is about.
+func consentProblem(code connect.Problem) problem {
+	text, ok := consentProblems[code]
+	switch {
+	case !ok:
+		return problem{"", "The org was not connected. Please try again."}
+	case code == connect.BadDomain:
 		return problem{"domain", text}
+	default:
+		return problem{"", text}
 	}
-	return problem{"", text}
 }
