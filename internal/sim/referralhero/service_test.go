@@ -119,15 +119,6 @@ func (b *bench) get(t testing.TB, id any) object {
 	return b.do(t, "GET", fmt.Sprintf("%s/%s", subscribersPath, id), nil)
 }
 
-// part returns the named attributes of an object.
-func part(from object, names ...string) object {
-	some := object{}
-	for _, name := range names {
-		some[name] = from[name]
-	}
-	return some
-}
-
 func check(t testing.TB, got, want object) {
 	t.Helper()
 	for name := range want {

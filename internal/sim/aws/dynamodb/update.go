@@ -55,12 +55,11 @@ func (s sum) compute(item document) (value, error) {
 	if err != nil {
 		return nil, err
 	}
-	result := left.decimal
+	apply := left.minus
 	if s.operator == "+" {
-		result, err = left.plus(right.decimal)
-	} else {
-		result, err = left.minus(right.decimal)
+		apply = left.plus
 	}
+	result, err := apply(right.decimal)
 	return number{result}, err
 }
 
