@@ -71,7 +71,10 @@ func (s *state) restoreAWS(server *aws.Server) error {
 	if s.directory == "" {
 		return nil
 	}
-	s.files = append(s.files, file{"aws.json", server.Save})
+	s.files = append(s.files, file{"aws.json", func(path string) error {
+		server.DynamoDB.ExpireNow() // AWS too removes what has expired when it comes round to it
+		return server.Save(path)
+	}})
 	if err := server.Load(s.path("aws.json")); err != nil {
 		return fmt.Errorf("%s: %w (make clean forgets it)", s.path("aws.json"), err)
 	}
