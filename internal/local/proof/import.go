@@ -176,14 +176,14 @@ func (r result) wrong() (lost, doubled int) {
 
 // kills imports 2,000 contacts while workers are killed at random.
 func kills(ctx context.Context, root string, tell func(string, ...any), found *Import) error {
-	const wanted = 60
+	const wanted = 52
 	killed := 0
 	r, err := trial{
 		contacts: 2000, allowance: bridge.DefaultAllowance,
 		options: world.Options{
 			ReferralHero: referralhero.Options{Latency: 20 * time.Millisecond},
 			Stack: local.Options{
-				Timeouts: map[string]time.Duration{worker: 3 * time.Second}, Visibilities: map[string]time.Duration{"Imports": 3 * time.Second},
+				Timeouts: map[string]time.Duration{worker: 2 * time.Second}, Visibilities: map[string]time.Duration{"Imports": 2 * time.Second},
 				Schedules: map[string]time.Duration{"ScheduleFunction": time.Second},
 			},
 		},
