@@ -10,7 +10,6 @@ import (
 
 	"github.com/referralbridge/referralbridge/internal/apigw"
 	"github.com/referralbridge/referralbridge/internal/bridge"
-	"github.com/referralbridge/referralbridge/internal/campaign"
 	"github.com/referralbridge/referralbridge/internal/importer"
 )
 
@@ -92,7 +91,7 @@ func (v *visit) showWizard(status int, c bridge.Campaign, found []problem, o bri
 func referralLink(base string) string {
 	base = strings.TrimSpace(base)
 	u, err := url.Parse(base)
-	if err != nil || u.Host == "" || campaign.URLProblem(base) != "" {
+	if err != nil || u.Host == "" || bridge.LinkProblem(base) != "" {
 		return ""
 	}
 	if u.RawQuery != "" {

@@ -3,7 +3,6 @@ package campaign
 import (
 	"cmp"
 	"context"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -29,7 +28,7 @@ func (s Service) Save(ctx context.Context, account bridge.AccountID, id bridge.C
 		return bridge.Say(op, bridge.Invalid, "events", "Choose how many conversion events the campaign's goal has.")
 	}
 	if v.URL = strings.TrimSpace(v.URL); v.URL != "" {
-		if problem := URLProblem(v.URL); problem != "" {
+		if problem := bridge.LinkProblem(v.URL); problem != "" {
 			return bridge.Say(op, bridge.Invalid, "url", "%s", problem)
 		}
 	}
@@ -50,23 +49,6 @@ func (s Service) Save(ctx context.Context, account bridge.AccountID, id bridge.C
 		c.Connection, c.Identifier, c.Events, c.URL = v.Connection, v.Identifier, v.Events, v.URL
 		return s.Campaigns.SaveCampaign(ctx, c)
 	}))
-}
-
-// URLProblem says what is wrong with the address that referral links are made of, or "".
-func URLProblem(address string) string {
-	u, err := url.Parse(address)
-	switch {
-	case err == nil && u.Scheme == "" && u.Host == "" && strings.Contains(address, "."):
-		return "Write the whole address, with http:// or https:// before it: https://" + strings.TrimLeft(address, "/")
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return "Write the whole address of a page, such as https://mywebsite.com"
-	case u.User != nil:
-		return "Leave the name and password out of the address."
-	case u.Fragment != "" || strings.Contains(address, "#"):
-		return "Leave out the part from # on: it would swallow the referral code."
-	default:
-		return ""
-	}
 }
 
 // sortForPeople puts listed campaigns first, then sorts by name.

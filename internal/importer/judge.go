@@ -12,27 +12,12 @@ import (
 // sent. It is empty if the contact has none.
 func identify(c bridge.Contact, by bridge.Identifier) (value string, valid bool) {
 	if by == bridge.ByPhone {
-		return normalizePhone(c.Phone)
+		number := strings.TrimSpace(c.Phone)
+		normal := bridge.NormalizePhone(number)
+		return cmp.Or(normal, number), normal != ""
 	}
 	value = bridge.NormalizeEmail(c.Email)
 	return value, bridge.ValidEmail(value)
-}
-
-// normalizePhone keeps the digits of a number and the plus before them, so that it is the same however it was
-// written. It is valid with its country code, which ReferralHero wants, and without letters such as an
-// extension's.
-func normalizePhone(number string) (normal string, valid bool) {
-	number = strings.TrimSpace(number)
-	valid = strings.HasPrefix(number, "+")
-	for i, c := range number {
-		switch {
-		case c >= '0' && c <= '9', c == '+' && i == 0:
-			normal += string(c)
-		case !strings.ContainsRune(" -./()", c):
-			valid = false
-		}
-	}
-	return cmp.Or(normal, number), valid && len(normal) > 8 && len(normal) <= 16
 }
 
 // verdict is what becomes of a contact: a code, or pending if ReferralHero has to be asked for value.

@@ -13,30 +13,6 @@ import (
 	"github.com/referralbridge/referralbridge/internal/budget"
 )
 
-func TestNormalizePhone(t *testing.T) {
-	t.Parallel()
-	for number, want := range map[string]struct {
-		normal string
-		valid  bool
-	}{
-		"+1 (415) 555-0100":        {"+14155550100", true},
-		" +49.30/123456 ":          {"+4930123456", true},
-		"(415) 555-0100":           {"4155550100", false}, // no country code
-		"+1 415 555 0100 ext. 7":   {"+141555501007", false},
-		"+1":                       {"+1", false},
-		"+1234567890123456":        {"+1234567890123456", false},
-		"call me":                  {"call me", false},
-		"":                         {"", false},
-		"   ":                      {"", false},
-		"+1 (415) 555-0100; +1 22": {"+14155550100122", false},
-	} {
-		normal, valid := normalizePhone(number)
-		if normal != want.normal || valid != want.valid {
-			t.Errorf("normalizePhone(%q) = %q, %t, want %q, %t", number, normal, valid, want.normal, want.valid)
-		}
-	}
-}
-
 // TestJudgingInPartsIsJudgingAtOnce cuts contacts anywhere: the part behind the cut, with the owners before it, comes to
 // the same verdicts as the whole.
 func TestJudgingInPartsIsJudgingAtOnce(t *testing.T) {
@@ -77,50 +53,6 @@ func TestEveryCodeHasAMeaning(t *testing.T) {
 			t.Errorf("%q counts as %+v", code, count(string(code)))
 		}
 	}
-}
-
-func TestCheckURL(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]string{ // to what is said, or to nothing
-		"https://mywebsite.com":              "",
-		" http://mywebsite.com/join?x=1 ":    "",
-		"https://пример.рф/приглашение":      "",
-		"http://localhost:3000":              "",
-		"":                                   "Type the address that referral links should lead to, such as https://mywebsite.com.",
-		"mywebsite.com/join":                 "The address needs https:// in front. Type https://mywebsite.com/join.",
-		"mywebsite":                          "The address must begin with https:// or http://, such as https://mywebsite.com.",
-		"/join":                              "The address must begin with https:// or http://, such as https://mywebsite.com.",
-		"//mywebsite.com":                    "The address must begin with https:// or http://, such as https://mywebsite.com.",
-		"ftp://mywebsite.com":                "The address must begin with https:// or http://, such as https://mywebsite.com.",
-		"javascript:alert(1)":                "The address must begin with https:// or http://, such as https://mywebsite.com.",
-		"https:mywebsite.com":                "The address must begin with https:// or http://, such as https://mywebsite.com.",
-		"https://":                           "The address must begin with https:// or http://, such as https://mywebsite.com.",
-		"https://:8080":                      "The address names no website. Type one such as https://mywebsite.com.",
-		"https://my..website":                "The address names no website. Type one such as https://mywebsite.com.",
-		"https://me:secret@mywebsite.com":    "Leave out the user name and password in the address.",
-		"https://mywebsite.com/#join":        "Leave out the part from # on: referral codes would be lost behind it. Type https://mywebsite.com/.",
-		"https://my website.com":             "This is not an address. Type one such as https://mywebsite.com.",
-		"https://mywebsite.com/%zz":          "This is not an address. Type one such as https://mywebsite.com.",
-		"https://mywebsite.com/\"><script>x": "This is not an address. Type one such as https://mywebsite.com.",
-	} {
-		_, err := checkURL(text)
-		message, field := bridge.MessageOf(err)
-		if message != want || err != nil && (field != "url" || bridge.KindOf(err) != bridge.Invalid) {
-			t.Errorf("checkURL(%q) says %q, want %q", text, message, want)
-		}
-	}
-}
-
-func FuzzCheckURL(f *testing.F) {
-	for _, seed := range []string{"https://mywebsite.com", "mywebsite.com", "https://x#y", "http://[::1]:80/", "https://a@b", "\x00"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		url, err := checkURL(text)
-		if (err == nil) == (url == "") {
-			t.Errorf("checkURL(%q) = %q, %v", text, url, err)
-		}
-	})
 }
 
 func TestEstimate(t *testing.T) {

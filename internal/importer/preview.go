@@ -2,7 +2,6 @@ package importer
 
 import (
 	"context"
-	"net/url"
 	"strings"
 	"time"
 
@@ -122,8 +121,9 @@ func (s Service) check(ctx context.Context, account bridge.AccountID, o *bridge.
 	if err := s.checkCampaign(ctx, account, o); err != nil {
 		return nil, a, err
 	}
-	if o.URL, err = checkURL(o.URL); err != nil {
-		return nil, a, err
+	o.URL = strings.TrimSpace(o.URL)
+	if problem := bridge.LinkProblem(o.URL); problem != "" {
+		return nil, a, bridge.Say(op, bridge.Invalid, "url", "%s", problem)
 	}
 	o.Filter = strings.TrimSpace(o.Filter)
 	if o.Filter != "" {
@@ -164,42 +164,6 @@ func (s Service) checkCampaign(ctx context.Context, account bridge.AccountID, o 
 		return bridge.Say(op, bridge.Invalid, "identifier", "This campaign tells people apart by something else. Choose the identifier that ReferralHero shows in the campaign's settings.")
 	}
 	return nil
-}
-
-// longestURL is more than ReferralHero's link fields are known to hold in other systems.
-const longestURL = 1000
-
-// checkURL refuses a base of referral links that ReferralHero could not append "?mwr=code" to, and says what
-// to type instead.
-func checkURL(text string) (string, error) {
-	const op, field = "importer.checkURL", "url"
-	text = strings.TrimSpace(text)
-	u, err := url.Parse(text)
-	switch {
-	case text == "":
-		return "", bridge.Say(op, bridge.Invalid, field, "Type the address that referral links should lead to, such as https://mywebsite.com.")
-	case len(text) > longestURL:
-		return "", bridge.Say(op, bridge.Invalid, field, "This address is too long. Use one of at most %d characters.", longestURL)
-	case err != nil || strings.ContainsAny(text, " \t\r\n\"<>\\"):
-		return "", bridge.Say(op, bridge.Invalid, field, "This is not an address. Type one such as https://mywebsite.com.")
-	case u.Scheme == "" && u.Host == "" && looksLikeHost(text):
-		return "", bridge.Say(op, bridge.Invalid, field, "The address needs https:// in front. Type https://%s.", text)
-	case u.Scheme != "http" && u.Scheme != "https", u.Host == "", u.Opaque != "":
-		return "", bridge.Say(op, bridge.Invalid, field, "The address must begin with https:// or http://, such as https://mywebsite.com.")
-	case u.Hostname() == "" || strings.HasPrefix(u.Hostname(), ".") || strings.Contains(u.Hostname(), ".."):
-		return "", bridge.Say(op, bridge.Invalid, field, "The address names no website. Type one such as https://mywebsite.com.")
-	case u.User != nil:
-		return "", bridge.Say(op, bridge.Invalid, field, "Leave out the user name and password in the address.")
-	case u.Fragment != "" || strings.Contains(text, "#"):
-		return "", bridge.Say(op, bridge.Invalid, field, "Leave out the part from # on: referral codes would be lost behind it. Type %s.", text[:strings.IndexByte(text, '#')])
-	}
-	return text, nil
-}
-
-// looksLikeHost reports whether a text without a scheme begins like a website.
-func looksLikeHost(text string) bool {
-	host, _, _ := strings.Cut(text, "/")
-	return strings.Contains(host, ".") && !strings.HasPrefix(host, ".")
 }
 
 // refusedFilter gives a query that Salesforce refuses a message at the filter's field, if it has none.

@@ -112,7 +112,7 @@ var lookups = map[bridge.Identifier]lookup{
 		opening: "Email IN (", between: ",", closing: ")", term: quote, // IN ignores case
 	},
 	bridge.ByPhone: {
-		field: "Phone", value: func(r contact) string { return r.Phone }, normalize: normalizePhone,
+		field: "Phone", value: func(r contact) string { return r.Phone }, normalize: bridge.NormalizePhone,
 		opening: "(", between: " OR ", closing: ")", term: phonePattern,
 	},
 }
@@ -132,21 +132,6 @@ func (l lookup) statement(s bridge.Selection, values []string, before bridge.Sal
 	}
 	return opening + strings.Join(terms, l.between) + closing, len(terms)
 }
-
-// normalizePhone returns a number as a plus and its digits, the form in which numbers are sent and compared,
-// or nothing for one that could not be sent: it has to begin with a plus and to have nothing but digits and
-// what people put between them.
-func normalizePhone(number string) string {
-	number = strings.TrimSpace(number)
-	digits, international := strings.CutPrefix(number, "+")
-	digits = separators.Replace(digits)
-	if !international || len(digits) < 8 || len(digits) > 15 || strings.Trim(digits, "0123456789") != "" {
-		return ""
-	}
-	return "+" + digits
-}
-
-var separators = strings.NewReplacer(" ", "", "-", "", ".", "", "/", "", "(", "", ")", "")
 
 // phonePattern finds a number in whatever way it was written, and some others too.
 func phonePattern(number string) string {
