@@ -11,7 +11,9 @@ func (o *Org) describeGlobal(w http.ResponseWriter, c call) error {
 	o.mu.RLock()
 	var list []map[string]any
 	for _, name := range slices.Sorted(maps.Keys(o.tables)) {
-		list = append(list, o.tables[name].brief(c.version))
+		if !o.switches.HiddenObjects.have(o.tables[name].name) {
+			list = append(list, o.tables[name].brief(c.version))
+		}
 	}
 	o.mu.RUnlock()
 	answerJSON(w, http.StatusOK, map[string]any{"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": list})

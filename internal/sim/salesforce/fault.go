@@ -47,6 +47,8 @@ type Switches struct {
 	OtherOrganization bool   `json:"otherOrganization"` // for another organization, signed rightly
 	InstanceURL       string `json:"instanceURL"`       // if set, what they name instead of this org
 
+	Setup
+
 	Latency       Duration `json:"latency"`       // added to every answer of the token endpoint and the API
 	DailyRequests int      `json:"dailyRequests"` // API calls per rolling 24 hours
 }
@@ -63,6 +65,7 @@ func (o *Org) SetSwitches(s Switches) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.switches = s
+	o.settle()
 }
 
 // Duration is a time.Duration that JSON writes as text, such as "1.5s".

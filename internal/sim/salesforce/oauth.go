@@ -70,6 +70,10 @@ func (o *Org) readAuthorize(w http.ResponseWriter, r *http.Request) (authorizati
 	case !o.Switches().AppInstalled:
 		o.notInstalled(w, r)
 		return in, false
+	case o.Switches().UserNotAllowed, o.Switches().Locked:
+		refusal := o.Switches().refusal()
+		o.loginProblem(w, refusal.code, refusal.description)
+		return in, false
 	}
 	back := func(code, description string) (authorization, bool) {
 		in.redirect(w, r, url.Values{"error": {code}, "error_description": {description}})
@@ -162,7 +166,7 @@ func (o *Org) consent(w http.ResponseWriter, r *http.Request) {
 		o.mu.RLock()
 		user, ok := o.user(orElse(r.PostFormValue("user"), o.options.Username))
 		o.mu.RUnlock()
-		if !ok {
+		if !ok || o.Switches().UserDeactivated {
 			o.consentPage(w, in, "There is no active user of that name in this org.")
 			return
 		}
@@ -187,6 +191,10 @@ func (o *Org) token(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := o.client(r, true); err != nil {
 		o.refuseToken(w, err)
+		return
+	}
+	if refusal := o.Switches().refusal(); refusal != nil {
+		o.refuseToken(w, refusal)
 		return
 	}
 	form := r.PostForm

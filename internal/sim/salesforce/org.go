@@ -111,7 +111,7 @@ func (o *Org) table(object string) *table { return o.tables[fold(object)] }
 
 // visible reports whether a user's field-level security shows a field. The caller holds the lock.
 func (o *Org) visible(user id, b *object, f *field) bool {
-	return f.basic || !o.hidden[user][fold(b.name+"."+f.name)]
+	return f.basic || !o.hidden[user][fold(b.name+"."+f.name)] && !o.switches.HiddenFields.have(b.name+"."+f.name)
 }
 
 // SetVisible shows a field to a user or hides it, as an administrator does by field-level security. A
@@ -175,6 +175,7 @@ func (o *Org) seed() {
 	}
 	o.seedContacts(contacts, users)
 	o.seedOpportunities(users)
+	o.settle()
 }
 
 // put adds a row as it is.

@@ -37,6 +37,9 @@ func (o *Org) pageRoutes(mux *http.ServeMux) {
 	handle("POST /opportunities/{id}", func(w http.ResponseWriter, r *http.Request) { o.editRecord(w, r, "Opportunity") })
 	handle("POST /opportunities/{id}/roles", o.addRole)
 	handle("GET /faults", o.faultsPage)
+	handle("GET /lightning/setup/", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "/faults#setup", http.StatusSeeOther)
+	})
 	handle("POST /faults", o.setFaults)
 }
 
@@ -333,6 +336,7 @@ func (o *Org) setFaults(w http.ResponseWriter, r *http.Request) {
 		s.AppInstalled = r.PostFormValue("appInstalled") != ""
 		s.ForgedSignature = r.PostFormValue("forgedSignature") != ""
 		s.OtherOrganization = r.PostFormValue("otherOrganization") != ""
+		s.Setup.setUp(r)
 		s.InstanceURL = strings.TrimSpace(r.PostFormValue("instanceURL"))
 		daily, err := strconv.Atoi(r.PostFormValue("dailyRequests"))
 		if err != nil || daily < 0 || s.Latency.UnmarshalText([]byte(r.PostFormValue("latency"))) != nil {

@@ -161,6 +161,9 @@ func (o *Org) admit(w http.ResponseWriter, c *call) error {
 		w.Header().Set("WWW-Authenticate", "Token")
 		return refuse(http.StatusUnauthorized, "INVALID_SESSION_ID", "Session expired or invalid")
 	}
+	if err := o.Switches().apiRefusal(); err != nil {
+		return err
+	}
 	c.user = s.User
 	if !slices.Contains(strings.Fields(s.Scope), "api") {
 		return refuse(http.StatusForbidden, "INVALID_SESSION_ID", "This session is not valid for use with the REST API")
@@ -229,7 +232,7 @@ func (o *Org) limits(w http.ResponseWriter, c call) error {
 // object finds the object that a path names, as far as the API shows it.
 func (o *Org) object(c call) (*table, error) {
 	t := o.table(c.PathValue("type"))
-	if t == nil {
+	if t == nil || o.switches.HiddenObjects.have(t.name) {
 		return nil, refuse(http.StatusNotFound, "NOT_FOUND", "The requested resource does not exist")
 	}
 	return t, nil

@@ -223,10 +223,11 @@ func newSchema() map[string]*object {
 			&field{name: "SystemModstamp", label: "System Modstamp", kind: kindDatetime, required: true, basic: true},
 		),
 	}
+	objects = append(objects, setupObjects()...)
 	schema := make(map[string]*object, len(objects))
 	for _, b := range objects {
 		switch b.name {
-		case "OpportunityStage", "OpportunityHistory", "User", "Organization":
+		case "OpportunityStage", "OpportunityHistory", "User", "Organization", "UserPermissionAccess", "DuplicateRule":
 			b.readOnly = true
 		}
 		schema[fold(b.name)] = b

@@ -52,11 +52,21 @@ type planner struct {
 func (o *Org) plan(q *soql, user id, all bool) (*search, error) {
 	p := &planner{org: o, user: user, q: q, now: o.now().UTC()}
 	t := o.tables[fold(q.from.names[0])]
-	if t == nil {
+	if t == nil || o.switches.HiddenObjects.have(t.name) {
 		return nil, refuseAt(q.source, q.from.at, "INVALID_TYPE", fmt.Sprintf("sObject type '%s' is not supported. If you are attempting to use a custom object, "+
 			"be sure to append the '__c' after the entity name. Please reference your WSDL or the describe call for the appropriate names.", q.from))
 	}
 	s := &search{soql: q, table: t, all: all}
+	if q.everyField {
+		if q.limit < 0 || q.limit > 200 {
+			return nil, refuseAt(q.source, q.from.at, "MALFORMED_QUERY", "The SOQL FIELDS function must have a LIMIT of at most 200")
+		}
+		for _, f := range t.fields {
+			if o.visible(user, t.object, f) {
+				s.columns = append(s.columns, &column{name: f.name, field: f})
+			}
+		}
+	}
 	for _, f := range q.fields {
 		if err := p.selectPath(s, f); err != nil {
 			return nil, err

@@ -105,6 +105,7 @@ func (o *Org) Restore(data []byte) error {
 	o.auth.mu.Unlock()
 	o.mu.Lock()
 	o.tables, o.hidden = tables, hidden
+	o.settle()
 	o.mu.Unlock()
 	o.cursors.forget()
 	return nil

@@ -21,6 +21,9 @@ type soql struct {
 	source string
 	count  bool
 	fields []path
+
+	everyField bool // FIELDS(ALL)
+
 	from   path // one name
 	alias  string
 	where  condition // nil: every record
@@ -345,6 +348,14 @@ func (p *parser) selection(q *soql) error {
 			return p.expect("(", ")")
 		}
 		return p.unexpected(t, "expecting a field")
+	}
+	if t := p.peek(); t.is("FIELDS") {
+		p.next()
+		if !p.peek().is("(") {
+			return p.unexpected(t, "expecting a field")
+		}
+		q.everyField = true
+		return p.expect("(", "ALL", ")")
 	}
 	for {
 		f, err := p.path()
