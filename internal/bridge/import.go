@@ -94,7 +94,7 @@ type Import struct {
 	Mail      MailState
 	StartedBy string    // name of the person
 	StartedAt time.Time // our clock
-	HeroAt    time.Time // ReferralHero's clock when it started
+	HeroAt    time.Time // when it started by ReferralHero's clock; zero until an answer told
 	EndedAt   time.Time
 	BeatAt    time.Time // last sign of life
 	Version   int
@@ -109,16 +109,15 @@ type Page struct {
 	After   SalesforceID
 	Bounds  []SalesforceID // of its chunks; the last is the last contact of the page
 	Sizes   []int          // contacts in each chunk when it was planned
-	Pass    int            // the pass that it was last finished in; 0 while it never was
-	Counts  Counts         // as last finished
+	Pass    int            // of the import when it was last claimed
 	Fence   int            // rises with each claim
 	Until   time.Time      // end of the claim; zero while nobody holds it
-	Tries   int            // claims since the last receipt
-	Seen    int            // receipts at the last claim
+	Tries   int            // claims since something came of one
+	Seen    int            // how far it was at the last claim
 }
 
-// Receipt is what became of a chunk. Codes holds one letter for each contact in Contacts; package
-// importer says what they mean.
+// Receipt is what has become of a chunk so far. Codes holds a letter for each contact in Contacts, and for
+// those that had vanished before anybody read them one more at the end; package importer says what they mean.
 type Receipt struct {
 	Account  AccountID
 	Import   ImportID

@@ -14,11 +14,14 @@
 //	ACCOUNT#<account>         RUNNING#<list>            the import that runs there    absent
 //	ACCOUNT#<account>         EFFECT#<kind>#<subject>   a call that must happen once  state and fence as read
 //	IMPORT#<account>#<import> PAGE#<page>               Page                          absent / fence as held
-//	IMPORT#<account>#<import> PAGE#<page>#<chunk>       Receipt                       absent / pass older
+//	IMPORT#<account>#<import> PAGE#<page>#<chunk>       Receipt                       absent / older pass, or not complete
 //	PERSON#<hash>             PERSON                    account of a person           absent
-//	SESSION#<hash>            SESSION                   Session                       absent
-//	SIGNIN#<hash>             SIGNIN                    a sign-in that was begun      absent; used once
+//	SESSION#<hash>            SESSION                   Session                       absent / seen as read; deleted
+//	SIGNIN#<hash>             SIGNIN                    a sign-in that was begun      absent; taken by deleting it
 //	CONSENT#<hash>            CONSENT                   a consent that was begun      absent; used once
+//
+// A page is finished by the one write of its IMPORT that takes it off the list of open pages and adds its
+// counts.
 //
 // The sparse index "due" (shard, dueAt) finds work that waits: an import that runs carries both
 // attributes, and nothing that has ended does.
