@@ -17,14 +17,15 @@ type sweeper interface {
 }
 
 // handle runs the sweep that the schedule names.
-func handle(due sweeper) func(context.Context, input) error {
+func handle(sweeps map[string]sweeper) func(context.Context, input) error {
 	return func(ctx context.Context, in input) error {
-		if in.Sweep != "due" {
+		sweep := sweeps[in.Sweep]
+		if sweep == nil {
 			return bridge.Say("schedule.handle", bridge.Invalid, "sweep", "there is no sweep of that name")
 		}
-		err := due.Run(ctx)
+		err := sweep.Run(ctx)
 		if err != nil {
-			slog.ErrorContext(ctx, "sweep failed", "kind", bridge.KindOf(err), "err", err)
+			slog.ErrorContext(ctx, "sweep failed", "sweep", in.Sweep, "kind", bridge.KindOf(err), "err", err)
 		}
 		return err
 	}

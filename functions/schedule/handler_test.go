@@ -29,7 +29,9 @@ func TestHandle(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			runs := 0
-			err := handle(sweepFunc(func(context.Context) error { runs++; return tc.fails }))(t.Context(), tc.in)
+			err := handle(map[string]sweeper{
+				"due": sweepFunc(func(context.Context) error { runs++; return tc.fails }),
+			})(t.Context(), tc.in)
 			if runs != tc.runs || bridge.KindOf(err) != tc.want {
 				t.Errorf("%d runs, %v, want %d, %q", runs, err, tc.runs, tc.want)
 			}

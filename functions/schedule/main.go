@@ -12,30 +12,21 @@ import (
 	"errors"
 	"log"
 	"log/slog"
-	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/referralbridge/referralbridge/internal/config"
-	"github.com/referralbridge/referralbridge/internal/importer"
-	"github.com/referralbridge/referralbridge/internal/queue"
-	"github.com/referralbridge/referralbridge/internal/store"
 )
 
 func main() {
 	slog.SetDefault(lambdacontext.NewLogger())
 	var env config.Env
-	table, imports := env.Need("TABLE"), env.Need("IMPORTS_QUEUE")
+	s := settings{table: env.Need("TABLE"), imports: env.Need("IMPORTS_QUEUE")}
 	aws, err := awsconfig.LoadDefaultConfig(context.Background())
 	if err := errors.Join(env.Err(), err); err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(handle(importer.Sweep{
-		Imports: store.New(dynamodb.NewFromConfig(aws), table, nil), Now: time.Now,
-		Jobs: queue.Topic[importer.Job]{Client: sqs.NewFromConfig(aws), URL: imports},
-	}))
+	lambda.Start(handle(s.sweeps(aws)))
 }
