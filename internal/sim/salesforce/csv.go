@@ -1,6 +1,7 @@
 package salesforce
 
 import (
+	"bufio"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -41,7 +42,11 @@ var csvColumns = []csvColumn{
 // AccountId, HasOptedOutOfEmail, EmailBouncedDate, CreatedDate and LastModifiedDate may be; any other
 // column is ignored. E-mail addresses are taken as they are. An error names the line and column.
 func LoadCSV(r io.Reader) ([]Contact, error) {
-	in := csv.NewReader(r)
+	text := bufio.NewReader(r)
+	if mark, err := text.Peek(3); err == nil && string(mark) == "\ufeff" {
+		_, _ = text.Discard(3) // the byte-order mark that Excel writes; the header may be quoted behind it
+	}
+	in := csv.NewReader(text)
 	in.FieldsPerRecord = -1 // counted here, to say what is wrong in words
 	in.ReuseRecord = true
 	header, err := in.Read()
@@ -97,9 +102,6 @@ func readHeader(header []string) ([]*csvColumn, []string, error) {
 	columns, names := make([]*csvColumn, len(header)), make([]string, len(header))
 	seen := map[string]int{}
 	for i, name := range header {
-		if i == 0 {
-			name = strings.TrimPrefix(name, "\ufeff") // the byte-order mark that Excel writes
-		}
 		names[i] = strings.TrimSpace(name)
 		if names[i] == "" {
 			return nil, nil, fmt.Errorf("line 1, column %d: the header has no name", i+1)

@@ -11,7 +11,7 @@ import (
 
 func TestLoadCSV(t *testing.T) {
 	t.Parallel()
-	file := "\ufeffemail,LASTNAME,Id,\"Favourite Colour\",HasOptedOutOfEmail,CreatedDate,EmailBouncedDate\r\n" +
+	file := "\ufeff\"email\",LASTNAME,Id,\"Favourite Colour\",HasOptedOutOfEmail,CreatedDate,EmailBouncedDate\r\n" +
 		"ann@example.com,\"Lee,\r\nthe younger\",0035g0000000001,red,TRUE,2026-01-02T03:04:05.000Z,2026-02-03\r\n" +
 		"\"not \"\"an\"\" address\", O'Neil ,,,0,2026-01-02T03:04:05.000+0100,\r\n"
 	got, err := LoadCSV(strings.NewReader(file))
