@@ -112,7 +112,8 @@ func (h handler) callback(w http.ResponseWriter, r *http.Request) {
 	arrival, err := h.consents.Finish(r.Context(), connect.Return{
 		Account: session.Account, Session: token, Browser: browser,
 		Environment: bridge.Environment(r.PathValue("environment")),
-		State:       bridge.NewSecret(query.Get("state")), Code: bridge.NewSecret(query.Get("code")), Error: query.Get("error"),
+		State:       bridge.NewSecret(query.Get("state")), Code: bridge.NewSecret(query.Get("code")),
+		Issuer: query.Get("iss"), Error: query.Get("error"),
 	})
 	if err != nil {
 		problem(w, r, connect.ProblemOf(err), nil, err)

@@ -51,8 +51,9 @@ type world struct {
 	rows *store.Store
 	at   string // the org's origin
 
-	mu  sync.Mutex
-	now time.Time
+	mu     sync.Mutex
+	now    time.Time
+	tamper http.HandlerFunc // answers in the place of the org, if it is set
 }
 
 func (w *world) Now() time.Time {
@@ -72,7 +73,7 @@ func newWorld(t *testing.T, options simulated.Options) *world {
 	w := &world{t: t, now: time.Date(2026, 11, 3, 10, 0, 0, 0, time.UTC)}
 	options.Now, options.Generated = w.Now, -1
 	w.org = simulated.New(options)
-	org := httptest.NewServer(w.org)
+	org := httptest.NewServer(http.HandlerFunc(w.serveOrg))
 	t.Cleanup(org.Close)
 	w.at = org.URL
 	table := httptest.NewServer(emulator.New(emulator.Options{}))
@@ -86,17 +87,33 @@ func newWorld(t *testing.T, options simulated.Options) *world {
 	var handler http.Handler
 	w.site = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { handler.ServeHTTP(rw, r) }))
 	t.Cleanup(w.site.Close)
+	handler = routes(w.service(), signin.Service{Store: w.rows, Now: w.Now}, signin.JarFor(w.site.URL))
+	return w
+}
+
+// service is what the routes stand on, with the broker in the same process.
+func (w *world) service() connect.Service {
 	hosts := salesforce.Hosts{Simulator: w.at}
 	app := salesforce.OAuth{HTTP: hosts.TokenClient(), Hosts: hosts, ClientID: simulated.DefaultClientID,
 		Secret: func(context.Context) (bridge.Secret, error) {
 			return bridge.NewSecret(simulated.DefaultClientSecret), nil
 		}}
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
-	handler = routes(connect.Service{
+	return connect.Service{
 		Connections: w.rows, Consents: w.rows, Salesforce: app, BaseURL: w.site.URL, Now: w.Now,
 		Broker: &connect.Broker{Grants: w.rows, Connections: w.rows, Salesforce: app, Now: w.Now, Log: quiet},
-	}, signin.Service{Store: w.rows, Now: w.Now}, signin.JarFor(w.site.URL))
-	return w
+	}
+}
+
+// serveOrg answers as the org, or as whoever is in its place.
+func (w *world) serveOrg(rw http.ResponseWriter, r *http.Request) {
+	w.mu.Lock()
+	answer := w.tamper
+	w.mu.Unlock()
+	if answer == nil {
+		answer = w.org.ServeHTTP
+	}
+	answer(rw, r)
 }
 
 func createTable(t *testing.T, db *dynamodb.Client) {

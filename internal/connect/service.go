@@ -95,6 +95,7 @@ type Return struct {
 	Browser     bridge.Secret    // token that Start gave to the browser
 	Environment bridge.Environment
 	State, Code bridge.Secret
+	Issuer      string // who says that it sends the person; may be empty (RFC 9207)
 	Error       string // Salesforce's code instead of a Code
 }
 
@@ -116,7 +117,8 @@ func (s Service) Finish(ctx context.Context, r Return) (Arrival, error) {
 		return Arrival{}, bridge.E(op, "", err)
 	}
 	switch {
-	case consent.Account != r.Account, !same(consent.Browser, fingerprint(r.Browser)), consent.Environment != r.Environment:
+	case consent.Account != r.Account, !same(consent.Browser, fingerprint(r.Browser)), consent.Environment != r.Environment,
+		r.Issuer != "" && r.Issuer != consent.LoginHost:
 		return Arrival{}, fail(op, bridge.Denied, BadState)
 	case !same(consent.Session, fingerprint(r.Session)):
 		return Arrival{}, fail(op, bridge.Denied, OtherSession)

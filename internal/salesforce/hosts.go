@@ -62,7 +62,10 @@ func (h Hosts) LoginHost(environment bridge.Environment, domain string) (string,
 	}
 }
 
-func isMyDomain(host string) bool { return len(host) <= longestHost && myDomain.MatchString(host) }
+// isMyDomain refuses names in punycode too: an org's is plain letters, and those could look like another's.
+func isMyDomain(host string) bool {
+	return len(host) <= longestHost && myDomain.MatchString(host) && !strings.HasPrefix(host, "xn--")
+}
 
 var errHost = errors.New("not a host of Salesforce")
 
