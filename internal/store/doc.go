@@ -9,6 +9,8 @@
 //	ACCOUNT#<account>         CONNECTION#<connection>   Connection                    absent / version as read
 //	ACCOUNT#<account>         ORG#<org>#<user>          the connection of that grant  absent
 //	ACCOUNT#<account>         GRANT#<connection>        Grant; its tokens sealed      versions and lease as read
+//	ACCOUNT#<account>         DOCTOR#<connection>       what the doctor found         absent / not later
+//	ACCOUNT#<account>         ERASURE                   the account is being erased   absent / due as read
 //	ACCOUNT#<account>         CAMPAIGN#<list>           Campaign                      version as read
 //	ACCOUNT#<account>         IMPORT#<import>           Import                        version as read
 //	ACCOUNT#<account>         RUNNING#<list>            the import that runs there    absent
@@ -24,7 +26,8 @@
 // counts.
 //
 // The sparse index "due" (shard, dueAt) finds work that waits: an import that runs carries both
-// attributes, and nothing that has ended does.
+// attributes, and nothing that has ended does. Connections to be examined and accounts to be erased have shards of
+// their own in it.
 //
 // Items that expire carry "expires" in Unix seconds. DynamoDB removes them days later at best, so every
 // read compares it with the clock.

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -60,7 +59,7 @@ func newImportRecord(i bridge.Import, due time.Time) importRecord {
 		Version: i.Version + 1,
 	}
 	if !due.IsZero() {
-		r.Shard, r.DueAt = shard(i.Account), millis(due)
+		r.Shard, r.DueAt = importLine.shard(i.Account), millis(due)
 	}
 	return r
 }
@@ -213,59 +212,18 @@ func (s *Store) Imports(ctx context.Context, account bridge.AccountID, campaign 
 	return found, nil
 }
 
-// dueKey is what the index "due" holds.
-type dueKey struct {
-	Partition string `dynamodbav:"pk"`
-	Sort      string `dynamodbav:"sk"`
-	DueAt     int64  `dynamodbav:"dueAt"`
-}
-
 // DueImports returns up to limit imports of each shard that are due at now, those that wait longest first.
 func (s *Store) DueImports(ctx context.Context, now time.Time, limit int) ([]importer.Due, error) {
-	const op = "store.DueImports"
 	var found []importer.Due
-	for n := range shards {
-		values, err := bind(map[string]any{":shard": shardName(n), ":now": millis(now)})
-		if err != nil {
-			return nil, bridge.E(op, bridge.Internal, err)
-		}
-		result, err := s.db.Query(ctx, &dynamodb.QueryInput{
-			TableName: &s.table, IndexName: pointer("due"), Limit: pointer(int32(limit)),
-			KeyConditionExpression:    pointer("#shard = :shard AND dueAt <= :now"),
-			ExpressionAttributeNames:  map[string]string{"#shard": "shard"},
-			ExpressionAttributeValues: values,
-		})
-		if err != nil {
-			return nil, reading(op, err)
-		}
-		var keys []dueKey
-		if err := attributevalue.UnmarshalListOfMaps(result.Items, &keys); err != nil {
-			return nil, bridge.E(op, bridge.Internal, err)
-		}
-		for _, k := range keys {
-			account, ok := strings.CutPrefix(k.Partition, partition(""))
-			id, is := strings.CutPrefix(k.Sort, imports)
-			if !ok || !is {
-				return nil, bridge.E(op, bridge.Internal, fmt.Errorf("the index holds something that is no import"))
-			}
-			found = append(found, importer.Due{Account: bridge.AccountID(account), Import: bridge.ImportID(id), At: fromMillis(k.DueAt)})
-		}
-	}
-	return found, nil
+	err := s.due(ctx, "store.DueImports", importLine, now, limit, func(account bridge.AccountID, sort string, at time.Time) bool {
+		id, is := strings.CutPrefix(sort, imports)
+		found = append(found, importer.Due{Account: account, Import: bridge.ImportID(id), At: at})
+		return is
+	})
+	return found, err
 }
 
 // PostponeImport moves on the time at which an import is due. It is a Conflict unless it is still due at d.At.
 func (s *Store) PostponeImport(ctx context.Context, d importer.Due, until time.Time) error {
-	const op = "store.PostponeImport"
-	values, err := bind(map[string]any{":was": millis(d.At), ":until": millis(until)})
-	if err != nil {
-		return bridge.E(op, bridge.Internal, err)
-	}
-	_, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-		TableName: &s.table, Key: importKey(d.Account, d.Import).attributes(),
-		UpdateExpression:          pointer("SET dueAt = :until"),
-		ConditionExpression:       pointer("dueAt = :was"),
-		ExpressionAttributeValues: values,
-	})
-	return meaning(op, err)
+	return s.postpone(ctx, "store.PostponeImport", importKey(d.Account, d.Import), d.At, until)
 }

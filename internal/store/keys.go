@@ -25,6 +25,7 @@ const (
 	connections = "CONNECTION#"
 	campaigns   = "CAMPAIGN#"
 	imports     = "IMPORT#"
+	reports     = "DOCTOR#"
 )
 
 func partition(a bridge.AccountID) string { return "ACCOUNT#" + string(a) }
@@ -46,6 +47,14 @@ func orgKey(a bridge.AccountID, org, user bridge.SalesforceID) key {
 func grantKey(a bridge.AccountID, c bridge.ConnectionID) key {
 	return key{partition(a), "GRANT#" + string(c)}
 }
+
+// reportKey is where the doctor's report about a connection is.
+func reportKey(a bridge.AccountID, c bridge.ConnectionID) key {
+	return key{partition(a), reports + string(c)}
+}
+
+// erasureKey is there as long as an account is being erased.
+func erasureKey(a bridge.AccountID) key { return key{partition(a), "ERASURE"} }
 
 func campaignKey(a bridge.AccountID, c bridge.CampaignID) key {
 	return key{partition(a), campaigns + string(c)}
@@ -96,13 +105,22 @@ func hash(s string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// shards spread the index "due" over partitions, so that many accounts cannot make one of them hot.
+// line is a kind of work in the index "due". Each has shards of its own, so that none can hide another.
+type line string
+
+const (
+	importLine  line = "DUE#"
+	reportLine  line = "DOCTOR#"
+	erasureLine line = "ERASURE#"
+)
+
+// shards spread a line over partitions, so that many accounts cannot make one of them hot.
 const shards = 4
 
-func shard(a bridge.AccountID) string {
+func (l line) shard(a bridge.AccountID) string {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(a))
-	return shardName(int(h.Sum32() % shards))
+	return l.name(int(h.Sum32() % shards))
 }
 
-func shardName(n int) string { return fmt.Sprintf("DUE#%d", n) }
+func (l line) name(n int) string { return fmt.Sprintf("%s%d", l, n) }

@@ -1,0 +1,86 @@
+package doctor
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+)
+
+// Org is an org as its connected user sees it.
+type Org interface {
+	Edition(context.Context) (string, error)
+	// Fields returns the names of an object's visible fields; NotFound if the object may not be read.
+	Fields(ctx context.Context, object string) ([]string, error)
+	// Permissions says which permissions the user has, by their names in the API.
+	Permissions(context.Context) (map[string]bool, error)
+	// DuplicateRules returns the labels of the rules that are active for an object.
+	DuplicateRules(ctx context.Context, object string) ([]string, error)
+	// Usage returns how many API calls were used in 24 hours, and how many there are; zeros if nobody said.
+	Usage() (used, most int)
+}
+
+type connections interface {
+	Connection(context.Context, bridge.AccountID, bridge.ConnectionID) (bridge.Connection, error)
+}
+
+type reports interface {
+	// Report returns the last report of a connection; NotFound if there is none.
+	Report(context.Context, bridge.AccountID, bridge.ConnectionID) (Report, error)
+	// SaveReport replaces it. due is when to examine again. Conflict: there is a later one.
+	SaveReport(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID, r Report, due time.Time) error
+}
+
+// Service examines connections. Its fields are set once.
+type Service struct {
+	Connections connections
+	Reports     reports
+	Org         func(bridge.Connection) Org // the org behind a connection
+	Now         func() time.Time
+}
+
+const (
+	interval = 24 * time.Hour   // between examinations that nobody asked for
+	soon     = 30 * time.Minute // until the next one if Salesforce did not answer
+)
+
+// Review returns what is known about a connection without asking the org.
+func (s Service) Review(ctx context.Context, c bridge.Connection) (Review, error) {
+	report, err := s.Reports.Report(ctx, c.Account, c.ID)
+	if err != nil && bridge.KindOf(err) != bridge.NotFound {
+		return Review{}, bridge.E("doctor.Review", "", err)
+	}
+	return Review{c, report}, nil
+}
+
+// Examine asks the org and keeps the report. That the org does not answer, or refuses, is a finding and no error.
+// NotFound: the account has no such connection, or it was disconnected.
+func (s Service) Examine(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID) (Review, error) {
+	const op = "doctor.Examine"
+	c, err := s.Connections.Connection(ctx, account, id)
+	if err != nil {
+		return Review{}, bridge.E(op, "", err)
+	}
+	if c.Status == bridge.Disconnected {
+		return Review{}, bridge.Say(op, bridge.NotFound, "", "This Salesforce account was disconnected. Connect the org again.")
+	}
+	report, err := examine(ctx, s.Org(c))
+	if err != nil {
+		return Review{}, bridge.E(op, "", err)
+	}
+	// Asking may have changed the connection: the first to notice that access has ended, or is back, says so.
+	if c, err = s.Connections.Connection(ctx, account, id); err != nil {
+		return Review{}, bridge.E(op, "", err)
+	}
+	report.At = s.Now()
+	due := report.At.Add(interval)
+	if slices.ContainsFunc(report.Findings, func(f Finding) bool { return f.Check == Unreachable }) {
+		due = report.At.Add(soon)
+	}
+	err = s.Reports.SaveReport(ctx, account, id, report, due)
+	if err != nil && bridge.KindOf(err) != bridge.Conflict {
+		return Review{}, bridge.E(op, "", err)
+	}
+	return Review{c, report}, nil
+}
