@@ -88,12 +88,17 @@ func (s *Store) CreateSignIn(ctx context.Context, state bridge.Secret, v signin.
 func (s *Store) TakeSignIn(ctx context.Context, state bridge.Secret) (signin.SignIn, error) {
 	const op = "store.TakeSignIn"
 	result, err := s.db.DeleteItem(ctx, &dynamodb.DeleteItemInput{
-		TableName: &s.table, Key: signInKey(state).attributes(), ReturnValues: types.ReturnValueAllOld,
+		TableName: &s.table, Key: signInKey(state).attributes(),
+		ConditionExpression: pointer(present), ReturnValues: types.ReturnValueAllOld,
 	})
-	if err != nil {
-		return signin.SignIn{}, meaning(op, err)
+	err = meaning(op, err)
+	if bridge.KindOf(err) == bridge.Conflict {
+		return signin.SignIn{}, &bridge.Error{Op: op, Kind: bridge.NotFound}
 	}
-	if len(result.Attributes) == 0 || s.expired(result.Attributes) {
+	if err != nil {
+		return signin.SignIn{}, err
+	}
+	if s.expired(result.Attributes) {
 		return signin.SignIn{}, &bridge.Error{Op: op, Kind: bridge.NotFound}
 	}
 	var r signInRecord

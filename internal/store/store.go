@@ -162,9 +162,10 @@ func (s *Store) put(ctx context.Context, op string, k key, v any, condition stri
 	return meaning(op, err)
 }
 
-// absent is the condition of a first write, and versioned that of every later one.
+// absent is the condition of a first write, versioned that of every later one, and present that of a last one.
 const (
 	absent    = "attribute_not_exists(pk)"
+	present   = "attribute_exists(pk)"
 	versioned = "version = :was"
 )
 
