@@ -42,6 +42,9 @@ type Options struct {
 	// Fault is asked before each operation, with the service as in a policy ("sqs") and the operation ("SendMessage").
 	// It may look at the request but must leave its body alone. Nil, or an answer of nil, means that nothing goes wrong.
 	Fault func(service, operation string, r *http.Request) *Fault
+
+	// Watch is shown the body of each operation that was admitted, before it happens. It must not change it. Nil: nobody watches.
+	Watch func(service, operation string, body []byte)
 }
 
 // Fault is what goes wrong with one request.

@@ -97,6 +97,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		to.protocol.Refuse(w, err)
 		return
 	}
+	if s.options.Watch != nil {
+		s.options.Watch(to.name, operation, body)
+	}
 	if s.options.Fault != nil {
 		if fault := s.options.Fault(to.name, operation, r); fault != nil {
 			s.fail(*fault, to, operation, w, r)
