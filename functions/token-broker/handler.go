@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -19,6 +20,8 @@ import (
 // settings are what the environment says.
 type settings struct {
 	table, appSecret, brokerSecret, clientID string
+	rescuePrefix                             string
+	rest                                     time.Duration
 	hosts                                    salesforce.Hosts
 }
 
@@ -27,9 +30,11 @@ func (s settings) broker(cloud aws.Config) *connect.Broker {
 	manager := secretsmanager.NewFromConfig(cloud)
 	own := &secrets.Reader{Client: manager, ID: s.brokerSecret}
 	data := secrets.DataKeys(&secrets.Reader{Client: manager, ID: s.appSecret})
-	rows := store.New(dynamodb.NewFromConfig(cloud), s.table, data).WithRefreshTokens(secrets.RefreshKeys(own))
+	ring := secrets.RefreshKeys(own)
+	rows := store.New(dynamodb.NewFromConfig(cloud), s.table, data).WithRefreshTokens(ring)
 	return &connect.Broker{
-		Grants: rows, Connections: rows, Log: slog.Default(),
+		Grants: rows, Connections: rows, Apps: rows, Log: slog.Default(), Rest: s.rest,
+		Rescue: secrets.Rescue{Client: manager, Prefix: s.rescuePrefix, Ring: ring},
 		Salesforce: salesforce.OAuth{
 			HTTP: s.hosts.TokenClient(), Hosts: s.hosts, ClientID: s.clientID,
 			Secret: func(ctx context.Context) (bridge.Secret, error) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -52,7 +53,7 @@ func TestReplyReachesTheCaller(t *testing.T) {
 		}
 		return want, nil
 	}, connect.Request{Task: connect.RenewToken, Account: "a_1", Connection: "c_1", Have: 1})
-	if err != nil || got != want {
+	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("reply = %+v, %v", got, err)
 	}
 }

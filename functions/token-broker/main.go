@@ -27,7 +27,8 @@ func main() {
 	var env config.Env
 	s := settings{
 		table: env.Need("TABLE"), appSecret: env.Need("APP_SECRET"), brokerSecret: env.Need("BROKER_SECRET"),
-		clientID: env.Need("SALESFORCE_CLIENT_ID"), hosts: salesforce.Hosts{Simulator: env.Simulator()},
+		clientID: env.Need("SALESFORCE_CLIENT_ID"), rescuePrefix: env.Need("RESCUE_PREFIX"),
+		rest: env.NeedSeconds("REFRESH_REST_SECONDS"), hosts: salesforce.Hosts{Simulator: env.Simulator()},
 	}
 	aws, err := awsconfig.LoadDefaultConfig(context.Background())
 	if err := errors.Join(env.Err(), err); err != nil { // says everything that is wrong, at once

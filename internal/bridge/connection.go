@@ -12,6 +12,21 @@ const (
 	MyDomain   Environment = "mydomain"   // the org's own host
 )
 
+// Access is by which app a connection came about.
+type Access string
+
+// The ways to get access. The empty one is the operator's app, with the consent of a person.
+const (
+	OwnApp            Access = "own_app"            // the customer's own app, with the consent of a person
+	ClientCredentials Access = "client_credentials" // the customer's own app by itself: there is no refresh token
+)
+
+// App is an app of a customer's own in Salesforce: its consumer key and secret.
+type App struct{ Key, Secret Secret }
+
+// Empty reports whether there is no such app: then the operator's counts.
+func (a App) Empty() bool { return a.Key.Empty() }
+
 // ConnectionStatus says whether a connection can be used.
 type ConnectionStatus string
 
@@ -35,9 +50,11 @@ type Connection struct {
 	Instance    string // origin for API calls
 	Edition     string // Organization.OrganizationType, such as "Enterprise Edition"
 	IsSandbox   bool
+	Access      Access
 	Status      ConnectionStatus
 	Code        string // the other side's code behind a status that is not active
 	StatusAt    time.Time
+	Untold      bool // the account has yet to hear of the status
 	CreatedAt   time.Time
 	Version     int
 }
@@ -57,7 +74,9 @@ type Grant struct {
 	RefreshVersion int    // rises with each refresh token
 	RefreshToken   Secret // empty to everybody but the broker
 	Access         AccessToken
+	App            App       // of the customer's own, if it was used; empty to everybody but the broker
 	IssuedAt       time.Time // of the access token
+	RefreshedAt    time.Time // when a refresh token, or an app, last gave an access token; zero if only the consent did
 	LeaseOwner     string
 	LeaseUntil     time.Time
 	LeaseSequence  int

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 )
 
 // Env reads variables and remembers what was missing or malformed. The zero value reads the process's
@@ -46,6 +47,19 @@ func (e *Env) NeedInt(name string) int {
 		e.wrong = append(e.wrong, fmt.Errorf("%s is not a whole number above zero", name))
 	}
 	return n
+}
+
+// NeedSeconds returns a variable that must be a whole number of seconds, and may be 0.
+func (e *Env) NeedSeconds(name string) time.Duration {
+	value := e.Need(name)
+	if value == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 0 {
+		e.wrong = append(e.wrong, fmt.Errorf("%s is not a whole number of seconds", name))
+	}
+	return time.Duration(n) * time.Second
 }
 
 // Simulator returns the origin of a simulated Salesforce org, if there is one. It is refused in

@@ -13,6 +13,9 @@ type Broker struct {
 	Grants      grants
 	Connections connections
 	Salesforce  authority
+	Apps        appSealer
+	Rescue      rescue
+	Rest        time.Duration               // shortest time between two refreshes of a connection; see tokenRefused
 	Now         func() time.Time            // time.Now unless set
 	Pause       func(context.Context) error // between two looks at a grant; Moment unless set
 	Log         *slog.Logger
@@ -39,17 +42,41 @@ type connections interface {
 	CreateConnection(ctx context.Context, c bridge.Connection, g bridge.Grant) error
 }
 
-// authority is Salesforce as far as grants go. Its errors are Revoked for a grant that is dead, Denied
-// for one that an admin keeps from us, UnknownOutcome if the request may or may not have been carried
-// out, and anything else if it was certainly not.
+// rescue is a second place for tokens that the first one does not take.
+type rescue interface {
+	// Keep keeps the tokens of a grant. Repeating it is harmless.
+	Keep(ctx context.Context, next bridge.Grant) error
+	// Kept returns was with the tokens that were kept for it as its next ones; NotFound if there are none.
+	Kept(ctx context.Context, was bridge.Grant) (bridge.Grant, error)
+	// Forget deletes what is kept for a connection. It succeeds if nothing is.
+	Forget(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID) error
+}
+
+// appSealer seals a customer's app while its consent is given. Nobody else can open what it makes, and it
+// opens for the same account and host only.
+type appSealer interface {
+	SealApp(ctx context.Context, account bridge.AccountID, loginHost string, app bridge.App) ([]byte, error)
+	OpenApp(ctx context.Context, account bridge.AccountID, loginHost string, sealed []byte) (bridge.App, error)
+}
+
+// authority is Salesforce as far as grants go. An empty app is the operator's. Its errors are Revoked for a
+// grant that is dead, Denied for one that an admin keeps from us, UnknownOutcome if the request may or may
+// not have been carried out, and anything else if it was certainly not.
 type authority interface {
-	// Exchange redeems a code. Its error has the code UntrustedHost if the org's host is not Salesforce's.
-	Exchange(context.Context, Code) (Issued, error)
-	Refresh(ctx context.Context, instance, loginHost string, refresh bridge.Secret) (Issued, error)
+	granter
+	// Revoke ends the grant of a refresh token, or the life of an access token.
 	Revoke(ctx context.Context, instance string, token bridge.Secret) error
 	// Profile asks, with the new token, who it belongs to. Its error has the code OrgMismatch unless the
 	// token endpoint, the user's identity and the org itself agree.
 	Profile(context.Context, Issued) (Profile, error)
+}
+
+type granter interface {
+	// Exchange redeems a code. Its error has the code UntrustedHost if the org's host is not Salesforce's.
+	Exchange(ctx context.Context, app bridge.App, code Code) (Issued, error)
+	Refresh(ctx context.Context, app bridge.App, instance, loginHost string, refresh bridge.Secret) (Issued, error)
+	// Represent asks for a token of the user that the app stands for, without anybody's consent.
+	Represent(ctx context.Context, app bridge.App, myDomain string) (Issued, error)
 }
 
 // Issued is what a token endpoint gave.
@@ -93,8 +120,14 @@ func (b *Broker) Call(ctx context.Context, r Request) (Reply, error) {
 		return b.exchange(ctx, r.Account, *r.Consent)
 	case r.Task == RenewToken:
 		return b.renew(ctx, r.Account, r.Connection, r.Have)
+	case r.Task == KeepGrant:
+		return b.keepAlive(ctx, r.Account, r.Connection)
 	case r.Task == RevokeGrant:
 		return b.revoke(ctx, r.Account, r.Connection)
+	case r.Task == HoldApp:
+		return b.hold(ctx, r)
+	case r.Task == RunApp:
+		return b.represent(ctx, r)
 	default:
 		return Reply{}, bridge.Say(op, bridge.Invalid, "", "unknown task")
 	}

@@ -17,6 +17,8 @@ type Consent struct {
 	LoginHost   string            // origin where the consent is given and the code redeemed
 	Campaign    bridge.CampaignID // where the person came from; may be empty
 	Expires     time.Time
+	Connection  bridge.ConnectionID // that is to be connected again; may be empty
+	App         []byte              // the customer's, sealed by the broker; nil for the operator's
 }
 
 // patience is how long a person may take to give consent.

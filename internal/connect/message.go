@@ -15,15 +15,26 @@ const (
 	ExchangeCode Task = "exchange" // turn the code of a consent into a connection
 	RenewToken   Task = "renew"    // give an access token that is newer than Have
 	RevokeGrant  Task = "revoke"   // end the grant and forget its tokens
+	KeepGrant    Task = "keep"     // refresh the grant if it has been idle for long, so that it does not die
+	HoldApp      Task = "hold"     // seal a customer's app for the time of the consent
+	RunApp       Task = "run"      // connect by a customer's app, without a consent
 )
 
 // Request asks the token broker for something. It is what its invocations carry.
 type Request struct {
 	Task       Task                `json:"task"`
 	Account    bridge.AccountID    `json:"account"`
-	Connection bridge.ConnectionID `json:"connection,omitempty"` // of RenewToken and RevokeGrant
+	Connection bridge.ConnectionID `json:"connection,omitempty"` // empty for ExchangeCode, and where a new one is made
 	Have       int                 `json:"have,omitempty"`       // version of the access token that was refused
 	Consent    *Code               `json:"consent,omitempty"`    // of ExchangeCode
+	App        *CarriedApp         `json:"app,omitempty"`        // of HoldApp and RunApp; without one it is the connection's
+	LoginHost  string              `json:"loginHost,omitempty"`  // of HoldApp and RunApp
+}
+
+// CarriedApp is a customer's app on its way to the broker.
+type CarriedApp struct {
+	Key    Carried `json:"key"`
+	Secret Carried `json:"secret"`
 }
 
 // Code is an authorization code with all that is needed to redeem it.
@@ -33,14 +44,19 @@ type Code struct {
 	LoginHost   string             `json:"loginHost"`
 	RedirectURI string             `json:"redirectUri"`
 	Environment bridge.Environment `json:"environment"`
+
+	App        []byte              `json:"app,omitempty"`        // the customer's, as HoldApp has sealed it
+	Connection bridge.ConnectionID `json:"connection,omitempty"` // that is to be connected again
 }
 
-// Reply is the broker's answer: a token for RenewToken, and the connection for the others.
+// Reply is the broker's answer: a token for RenewToken, an app for HoldApp, and the connection for the others.
 type Reply struct {
 	Connection bridge.ConnectionID `json:"connection"`
 	Token      Carried             `json:"token"`
 	Version    int                 `json:"version"`
 	Instance   string              `json:"instance"`
+	App        []byte              `json:"app,omitempty"` // sealed
+	AppKey     Carried             `json:"appKey"`
 }
 
 // Caller does what a Request asks for: the Broker itself, or a function that runs one.

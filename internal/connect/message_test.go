@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -22,11 +23,11 @@ func TestMessagesCarrySecretsAndDoNotShowThem(t *testing.T) {
 	reply := connect.Reply{Connection: "c_1", Token: carried("marked-token"), Version: 3, Instance: "https://acme.my.salesforce.com"}
 
 	var asked connect.Request
-	if err := json.Unmarshal(encode(t, request), &asked); err != nil || *asked.Consent != *request.Consent {
+	if err := json.Unmarshal(encode(t, request), &asked); err != nil || !reflect.DeepEqual(asked.Consent, request.Consent) {
 		t.Errorf("request arrives as %+v, %v", asked, err)
 	}
 	var told connect.Reply
-	if err := json.Unmarshal(encode(t, reply), &told); err != nil || told != reply {
+	if err := json.Unmarshal(encode(t, reply), &told); err != nil || !reflect.DeepEqual(told, reply) {
 		t.Errorf("reply arrives as %+v, %v", told, err)
 	}
 

@@ -200,8 +200,8 @@ func TestCrashBeforeTheNewTokenIsStored(t *testing.T) {
 			dead := w.token(id)
 			ctx, crash := context.WithCancel(t.Context())
 			w.org.ResetCounts()
-			w.breakTable(func(operation string) *aws.Fault {
-				if operation == "UpdateItem" && w.org.Counts().Token == 1 {
+			w.breakAWS(func(operation string) *aws.Fault {
+				if (operation == "UpdateItem" || operation == "CreateSecret") && w.org.Counts().Token == 1 {
 					crash()
 					return &aws.Fault{Status: 500, Code: "InternalServerError"}
 				}
@@ -210,7 +210,7 @@ func TestCrashBeforeTheNewTokenIsStored(t *testing.T) {
 			if _, err := w.tokens(id).Renew(ctx, dead); err == nil {
 				t.Fatal("renew succeeded")
 			}
-			w.breakTable(nil)
+			w.breakAWS(nil)
 			clock.advance(time.Minute)
 			_, err := w.tokens(id).Renew(t.Context(), dead)
 			if calls := w.org.Counts().Token; calls != 2 {
@@ -246,7 +246,7 @@ func TestTableInTrouble(t *testing.T) {
 			w.org.ResetCounts()
 			var left atomic.Int32
 			left.Store(tc.times)
-			w.breakTable(func(operation string) *aws.Fault {
+			w.breakAWS(func(operation string) *aws.Fault {
 				if operation == "UpdateItem" && w.org.Counts().Token == tc.after && left.Add(-1) >= 0 {
 					return &tc.fault
 				}

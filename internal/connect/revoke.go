@@ -24,20 +24,38 @@ func (b *Broker) revoke(ctx context.Context, account bridge.AccountID, id bridge
 		if was.Status == bridge.Disconnected {
 			return done, nil
 		}
+		newest := was
+		if was.InFlight {
+			if kept, err := b.Rescue.Kept(ctx, was); err == nil {
+				newest = kept
+			}
+		}
 		next := bridge.Grant{
 			Account: account, Connection: id, Generation: was.Generation + 1, RefreshVersion: was.RefreshVersion + 1,
 			Access:        bridge.AccessToken{Version: was.Access.Version + 1, Instance: was.Access.Instance},
 			LeaseSequence: was.LeaseSequence, Status: bridge.Disconnected,
 		}
 		connection.Status, connection.Code, connection.StatusAt = bridge.Disconnected, "", b.now()
-		if err := b.Salesforce.Revoke(ctx, was.Access.Instance, was.RefreshToken); err != nil {
+		connection.Untold = false // who ended it knows
+		if err := b.Salesforce.Revoke(ctx, newest.Access.Instance, last(newest)); err != nil {
 			b.Log.WarnContext(ctx, "grant not revoked", "account", account, "connection", id, "err", err)
 			connection.Code = NotRevoked
 		}
 		err = b.Grants.SettleGrant(ctx, was, next, &connection)
+		if err == nil && was.InFlight {
+			b.forget(ctx, account, id)
+		}
 		if bridge.KindOf(err) != bridge.Conflict {
 			return done, bridge.E(op, "", err)
 		}
 	}
 	return Reply{}, &bridge.Error{Op: op, Kind: bridge.Unavailable}
+}
+
+// last is the token that ends all that a grant has given.
+func last(g bridge.Grant) bridge.Secret {
+	if g.RefreshToken.Empty() {
+		return g.Access.Token
+	}
+	return g.RefreshToken
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/connect"
+	"github.com/referralbridge/referralbridge/internal/salesforce"
 	simulated "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 )
 
@@ -98,19 +99,12 @@ func TestDisconnectOfAForeignConnection(t *testing.T) {
 
 // interrupted does something while a refresh is at Salesforce.
 type interrupted struct {
-	authority
+	salesforce.OAuth
 	between func()
 }
 
-type authority interface {
-	Exchange(context.Context, connect.Code) (connect.Issued, error)
-	Refresh(context.Context, string, string, bridge.Secret) (connect.Issued, error)
-	Revoke(context.Context, string, bridge.Secret) error
-	Profile(context.Context, connect.Issued) (connect.Profile, error)
-}
-
-func (i interrupted) Refresh(ctx context.Context, instance, login string, refresh bridge.Secret) (connect.Issued, error) {
-	issued, err := i.authority.Refresh(ctx, instance, login, refresh)
+func (i interrupted) Refresh(ctx context.Context, app bridge.App, instance, login string, refresh bridge.Secret) (connect.Issued, error) {
+	issued, err := i.OAuth.Refresh(ctx, app, instance, login, refresh)
 	i.between()
 	return issued, err
 }
@@ -121,7 +115,7 @@ func TestDisconnectWhileARefreshIsUnderWay(t *testing.T) {
 	id := w.connect()
 	dead := w.token(id)
 	slow := *w.broker
-	slow.Salesforce = interrupted{w.broker.Salesforce, func() {
+	slow.Salesforce = interrupted{w.broker.Salesforce.(salesforce.OAuth), func() {
 		if err := w.service().Disconnect(t.Context(), account, id); err != nil {
 			t.Errorf("disconnect: %v", err)
 		}
@@ -147,7 +141,7 @@ func TestReconnectWhileARefreshIsUnderWay(t *testing.T) {
 				w.org.RevokeGrants()
 			}
 			slow := *w.broker
-			slow.Salesforce = interrupted{w.broker.Salesforce, func() {
+			slow.Salesforce = interrupted{w.broker.Salesforce.(salesforce.OAuth), func() {
 				if again := w.connect(); again != id {
 					t.Errorf("another connection: %s", again)
 				}

@@ -40,7 +40,8 @@ type consentPage interface {
 	// LoginHost returns the origin for an environment. domain is what a person typed; it is read for
 	// bridge.MyDomain only, and Invalid if it is no host of Salesforce.
 	LoginHost(environment bridge.Environment, domain string) (string, error)
-	ConsentURL(loginHost, redirectURI string, state bridge.Secret, challenge string) string
+	// ConsentURL returns the address of the consent page. appKey is empty for the operator's app.
+	ConsentURL(loginHost, redirectURI string, appKey, state bridge.Secret, challenge string) string
 }
 
 // Wish is what a person asks for who wants to connect an org.
@@ -48,37 +49,76 @@ type Wish struct {
 	Account     bridge.AccountID
 	Session     bridge.Secret // token of the session
 	Environment bridge.Environment
-	Domain      string            // My Domain, as typed
-	Campaign    bridge.CampaignID // where to return to; may be empty
+	Domain      string              // My Domain, as typed
+	Campaign    bridge.CampaignID   // where to return to; may be empty
+	Connection  bridge.ConnectionID // that is to be connected again, by the same host and app; may be empty
+	App         bridge.App          // the customer's own; may be empty
+	Unattended  bool                // the app stands for a user by itself, without a consent
 }
 
-// Departure is where to send the person, and the token that their browser has to bring back.
+// Departure is where to send the person, and the token that their browser has to bring back. With an app
+// that needs no consent there is nowhere to go: Arrived is the connection then.
 type Departure struct {
 	URL      string
 	Browser  bridge.Secret
 	Lifetime time.Duration // of Browser
+	Arrived  bridge.ConnectionID
 }
 
-// Start begins a consent. For a host that is not Salesforce's the problem is BadDomain.
+// Start begins a consent, or connects at once if none is needed. For a host that is not Salesforce's the
+// problem is BadDomain, and for what is no app BadApp.
 func (s Service) Start(ctx context.Context, w Wish) (Departure, error) {
 	const op = "connect.Start"
+	access := bridge.Access("")
+	switch {
+	case w.Connection != "":
+		c, err := s.Connections.Connection(ctx, w.Account, w.Connection)
+		if err != nil {
+			return Departure{}, bridge.E(op, "", err)
+		}
+		w.Environment, w.Domain, w.App, access = c.Environment, c.LoginHost, bridge.App{}, c.Access
+	case w.Unattended:
+		access = bridge.ClientCredentials
+	case w.App != bridge.App{}:
+		access = bridge.OwnApp
+	}
 	host, err := s.Salesforce.LoginHost(w.Environment, w.Domain)
-	if bridge.KindOf(err) == bridge.Invalid {
+	if bridge.KindOf(err) == bridge.Invalid || err == nil && access == bridge.ClientCredentials && w.Environment != bridge.MyDomain {
 		return Departure{}, fail(op, bridge.Invalid, BadDomain)
 	}
 	if err != nil {
 		return Departure{}, bridge.E(op, "", err)
 	}
+	var held Reply
+	if access != "" {
+		request := Request{Task: HoldApp, Account: w.Account, Connection: w.Connection, LoginHost: host}
+		if access == bridge.ClientCredentials {
+			request.Task = RunApp
+		}
+		if w.Connection == "" {
+			if !sound(w.App) {
+				return Departure{}, fail(op, bridge.Invalid, BadApp)
+			}
+			request.App = &CarriedApp{Key: Carried{w.App.Key}, Secret: Carried{w.App.Secret}}
+		}
+		if held, err = s.Broker.Call(ctx, request); err != nil {
+			return Departure{}, bridge.E(op, "", err)
+		}
+	}
+	if access == bridge.ClientCredentials {
+		return Departure{Arrived: held.Connection}, nil
+	}
 	state, browser := bridge.NewToken(), bridge.NewToken()
 	consent := Consent{
 		Account: w.Account, Session: fingerprint(w.Session), Browser: fingerprint(browser),
 		Environment: w.Environment, LoginHost: host, Campaign: w.Campaign, Expires: s.now().Add(patience),
+		Connection: w.Connection, App: held.App,
 	}
 	if err := s.Consents.PutConsent(ctx, state, consent); err != nil {
 		return Departure{}, bridge.E(op, "", err)
 	}
 	return Departure{
-		URL:     s.Salesforce.ConsentURL(host, s.redirectURI(w.Environment), state, challenge(verifier(browser))),
+		URL:     s.Salesforce.ConsentURL(host, s.redirectURI(w.Environment), held.AppKey.Secret, state, challenge(verifier(browser))),
 		Browser: browser, Lifetime: patience,
 	}, nil
 }
@@ -138,6 +178,7 @@ func (s Service) Finish(ctx context.Context, r Return) (Arrival, error) {
 	reply, err := s.Broker.Call(ctx, Request{Task: ExchangeCode, Account: consent.Account, Consent: &Code{
 		Code: Carried{r.Code}, Verifier: Carried{verifier(r.Browser)}, LoginHost: consent.LoginHost,
 		RedirectURI: s.redirectURI(consent.Environment), Environment: consent.Environment,
+		App: consent.App, Connection: consent.Connection,
 	}})
 	if err != nil {
 		return Arrival{}, bridge.E(op, "", err)

@@ -56,8 +56,9 @@ type world struct {
 	broker *connect.Broker
 	store  *store.Store // the broker's
 	plain  *store.Store // a worker's: without refresh tokens
+	rescue secrets.Rescue
 	table  *dynamodb.Client
-	fault  atomic.Pointer[func(operation string) *aws.Fault] // of DynamoDB
+	fault  atomic.Pointer[func(operation string) *aws.Fault] // of AWS
 	log    *bytes.Buffer
 	person *http.Client // follows no redirect
 }
@@ -79,8 +80,8 @@ func newWorld(t *testing.T, options simulated.Options, now func() time.Time) *wo
 	t.Cleanup(server.Close)
 	w.origin = server.URL
 
-	cloud := httptest.NewServer(aws.New(aws.Options{Fault: func(service, operation string, _ *http.Request) *aws.Fault {
-		if fault := w.fault.Load(); fault != nil && service == "dynamodb" {
+	cloud := httptest.NewServer(aws.New(aws.Options{Fault: func(_, operation string, _ *http.Request) *aws.Fault {
+		if fault := w.fault.Load(); fault != nil {
 			return (*fault)(operation)
 		}
 		return nil
@@ -98,10 +99,12 @@ func newWorld(t *testing.T, options simulated.Options, now func() time.Time) *wo
 		return &secrets.Reader{Client: manager, ID: name}
 	}
 	w.plain = store.New(w.table, "table", secrets.DataKeys(ring("app", "dataKeys"))).WithClock(now)
-	w.store = w.plain.WithRefreshTokens(secrets.RefreshKeys(ring("broker", "refreshKeys")))
+	refresh := secrets.RefreshKeys(ring("broker", "refreshKeys"))
+	w.store = w.plain.WithRefreshTokens(refresh)
+	w.rescue = secrets.Rescue{Client: manager, Prefix: "rescue/", Ring: refresh}
 	hosts := salesforce.Hosts{Simulator: w.origin}
 	w.broker = &connect.Broker{
-		Grants: w.store, Connections: w.store, Now: now, Log: slog.New(slog.NewTextHandler(w.log, nil)),
+		Grants: w.store, Connections: w.store, Apps: w.store, Rescue: w.rescue, Now: now, Log: slog.New(slog.NewTextHandler(w.log, nil)),
 		Salesforce: salesforce.OAuth{
 			HTTP: hosts.TokenClient(), Hosts: hosts, ClientID: simulated.DefaultClientID,
 			Secret: func(context.Context) (bridge.Secret, error) {
@@ -241,8 +244,8 @@ func (f fixed) Renew(context.Context, bridge.AccessToken) (bridge.AccessToken, e
 	return bridge.AccessToken{}, &bridge.Error{Op: "test.Renew", Kind: bridge.Revoked}
 }
 
-// breakTable makes requests of DynamoDB go wrong until it is called with nil.
-func (w *world) breakTable(fault func(operation string) *aws.Fault) {
+// breakAWS makes requests go wrong until it is called with nil.
+func (w *world) breakAWS(fault func(operation string) *aws.Fault) {
 	if fault == nil {
 		w.fault.Store(nil)
 		return

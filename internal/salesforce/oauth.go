@@ -1,6 +1,7 @@
 package salesforce
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -36,12 +37,12 @@ func (o OAuth) LoginHost(environment bridge.Environment, domain string) (string,
 	return o.Hosts.LoginHost(environment, domain)
 }
 
-// ConsentURL returns the address of the page where a person signs in and consents. It always asks, so
-// that somebody who is signed in to one org can connect another.
-func (o OAuth) ConsentURL(loginHost, redirectURI string, state bridge.Secret, challenge string) string {
+// ConsentURL returns the address of the page where a person signs in and consents, to our app unless appKey
+// names another. It always asks, so that somebody who is signed in to one org can connect another.
+func (o OAuth) ConsentURL(loginHost, redirectURI string, appKey, state bridge.Secret, challenge string) string {
 	return loginHost + "/services/oauth2/authorize?" + url.Values{
 		"response_type":         {"code"},
-		"client_id":             {o.ClientID},
+		"client_id":             {cmp.Or(appKey.Reveal(), o.ClientID)},
 		"redirect_uri":          {redirectURI},
 		"scope":                 {scope},
 		"state":                 {state.Reveal()},
@@ -53,12 +54,16 @@ func (o OAuth) ConsentURL(loginHost, redirectURI string, state bridge.Secret, ch
 
 // Exchange redeems a code on the host where consent was given. It checks that the answer was made by
 // someone who knows our secret, and that the org's host is Salesforce's.
-func (o OAuth) Exchange(ctx context.Context, c connect.Code) (connect.Issued, error) {
+func (o OAuth) Exchange(ctx context.Context, app bridge.App, c connect.Code) (connect.Issued, error) {
 	const op = "salesforce.Exchange"
 	if host, err := o.Hosts.LoginHost(c.Environment, c.LoginHost); err != nil || host != c.LoginHost {
 		return connect.Issued{}, &bridge.Error{Op: op, Kind: bridge.Denied, Code: string(connect.UntrustedHost), Err: errHost}
 	}
-	told, err := o.ask(ctx, op, c.LoginHost, url.Values{
+	app, err := o.app(ctx, app)
+	if err != nil {
+		return connect.Issued{}, bridge.E(op, "", err)
+	}
+	told, err := o.ask(ctx, op, app, c.LoginHost, url.Values{
 		"grant_type":    {"authorization_code"},
 		"code":          {c.Code.Reveal()},
 		"redirect_uri":  {c.RedirectURI},
@@ -67,11 +72,30 @@ func (o OAuth) Exchange(ctx context.Context, c connect.Code) (connect.Issued, er
 	if err != nil {
 		return connect.Issued{}, err
 	}
-	secret, err := o.Secret(ctx)
-	if err != nil {
-		return connect.Issued{}, bridge.E(op, "", err)
+	issued, err := o.proven(op, told, app)
+	switch {
+	case err != nil:
+		return connect.Issued{}, err
+	case issued.Refresh.Empty(), told.Community != "":
+		return connect.Issued{}, &bridge.Error{Op: op, Kind: bridge.Denied, Code: string(connect.AppRefused), Err: errNoRefresh}
 	}
-	if !told.signedWith(secret) {
+	return issued, nil
+}
+
+// Represent asks the org for a token of the user that a customer's app stands for. Only the org's own host
+// gives one. It may be repeated: nothing is lost with an answer.
+func (o OAuth) Represent(ctx context.Context, app bridge.App, myDomain string) (connect.Issued, error) {
+	const op = "salesforce.Represent"
+	told, err := o.ask(ctx, op, app, myDomain, url.Values{"grant_type": {"client_credentials"}})
+	if err != nil {
+		return connect.Issued{}, err
+	}
+	return o.proven(op, told, app)
+}
+
+// proven reads an answer that was made by someone who knows the app's secret.
+func (o OAuth) proven(op string, told token, app bridge.App) (connect.Issued, error) {
+	if !told.signedWith(app.Secret) {
 		return connect.Issued{}, &bridge.Error{Op: op, Kind: bridge.Denied, Code: string(connect.NoExchange), Err: errSignature}
 	}
 	issued, err := o.issued(told)
@@ -80,8 +104,6 @@ func (o OAuth) Exchange(ctx context.Context, c connect.Code) (connect.Issued, er
 		return connect.Issued{}, &bridge.Error{Op: op, Kind: bridge.Denied, Code: string(connect.NoExchange), Err: err}
 	case issued.Instance == "":
 		return connect.Issued{}, &bridge.Error{Op: op, Kind: bridge.Denied, Code: string(connect.UntrustedHost), Err: errHost}
-	case issued.Refresh.Empty(), told.Community != "":
-		return connect.Issued{}, &bridge.Error{Op: op, Kind: bridge.Denied, Code: string(connect.AppRefused), Err: errNoRefresh}
 	}
 	return issued, nil
 }
@@ -90,12 +112,16 @@ func (o OAuth) Exchange(ctx context.Context, c connect.Code) (connect.Issued, er
 // the login host if the org's host has got another name; the answer will tell it. Only one of them works
 // on the request, and whoever gets an UnknownOutcome has to take into account that the refresh token may
 // be worthless now.
-func (o OAuth) Refresh(ctx context.Context, instance, loginHost string, refresh bridge.Secret) (connect.Issued, error) {
+func (o OAuth) Refresh(ctx context.Context, app bridge.App, instance, loginHost string, refresh bridge.Secret) (connect.Issued, error) {
 	const op = "salesforce.Refresh"
+	app, err := o.app(ctx, app)
+	if err != nil {
+		return connect.Issued{}, bridge.E(op, "", err)
+	}
 	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh.Reveal()}}
-	told, err := o.ask(ctx, op, instance, form)
+	told, err := o.ask(ctx, op, app, instance, form)
 	if bridge.CodeOf(err) == moved && loginHost != instance {
-		told, err = o.ask(ctx, op, loginHost, form)
+		told, err = o.ask(ctx, op, app, loginHost, form)
 	}
 	if err != nil {
 		return connect.Issued{}, err
@@ -159,15 +185,20 @@ func (o OAuth) issued(t token) (connect.Issued, error) {
 	}, nil
 }
 
-// ask posts to the token endpoint as our app.
-func (o OAuth) ask(ctx context.Context, op, host string, form url.Values) (token, error) {
-	var told token
-	secret, err := o.Secret(ctx)
-	if err != nil {
-		return token{}, bridge.E(op, "", err)
+// app returns the operator's app in the place of none.
+func (o OAuth) app(ctx context.Context, app bridge.App) (bridge.App, error) {
+	if !app.Empty() {
+		return app, nil
 	}
-	form.Set("client_id", o.ClientID)
-	form.Set("client_secret", secret.Reveal())
+	secret, err := o.Secret(ctx)
+	return bridge.App{Key: bridge.NewSecret(o.ClientID), Secret: secret}, err
+}
+
+// ask posts to the token endpoint as an app.
+func (o OAuth) ask(ctx context.Context, op string, app bridge.App, host string, form url.Values) (token, error) {
+	var told token
+	form.Set("client_id", app.Key.Reveal())
+	form.Set("client_secret", app.Secret.Reveal())
 	return told, o.post(ctx, op, host, "/services/oauth2/token", form, &told)
 }
 

@@ -66,7 +66,7 @@ func TestExchange(t *testing.T) {
 		asked = r.PostForm
 		return respond(200, demoAnswer)
 	})
-	got, err := o.Exchange(t.Context(), demoCode)
+	got, err := o.Exchange(t.Context(), bridge.App{}, demoCode)
 	want := connect.Issued{
 		Access: bridge.NewSecret("00D!access"), Refresh: bridge.NewSecret("5Aep861"), Instance: "https://acme.my.salesforce.com",
 		Identity: demoID, Org: "00D5g000004AbCdEAK", User: "0055g000001JkLmAAK", At: time.UnixMilli(1793613600000).UTC(),
@@ -118,7 +118,7 @@ func TestExchangeIsRefused(t *testing.T) {
 			t.Parallel()
 			calls := 0
 			o := app(func(*http.Request) *http.Response { calls++; return tc.response })
-			issued, err := o.Exchange(t.Context(), demoCode)
+			issued, err := o.Exchange(t.Context(), bridge.App{}, demoCode)
 			if bridge.KindOf(err) != tc.kind || bridge.CodeOf(err) != tc.code || issued != (connect.Issued{}) {
 				t.Errorf("kind, code = %q, %q, want %q, %q", bridge.KindOf(err), bridge.CodeOf(err), tc.kind, tc.code)
 			}
@@ -146,10 +146,10 @@ func TestCodeGoesToNoOtherHost(t *testing.T) {
 			})
 			code := demoCode
 			code.LoginHost = host
-			if _, err := o.Exchange(t.Context(), code); bridge.CodeOf(err) != string(connect.UntrustedHost) {
+			if _, err := o.Exchange(t.Context(), bridge.App{}, code); bridge.CodeOf(err) != string(connect.UntrustedHost) {
 				t.Errorf("Exchange = %v", err)
 			}
-			if _, err := o.Refresh(t.Context(), "https://evil.example", "https://evil.example", bridge.NewSecret("x")); err == nil {
+			if _, err := o.Refresh(t.Context(), bridge.App{}, "https://evil.example", "https://evil.example", bridge.NewSecret("x")); err == nil {
 				t.Error("the refresh token was shown to a stranger")
 			}
 		})
@@ -166,7 +166,7 @@ func TestRefreshOfAnOrgThatMoved(t *testing.T) {
 		}
 		return respond(200, demoAnswer)
 	})
-	issued, err := o.Refresh(t.Context(), "https://former.my.salesforce.com", productionLogin, bridge.NewSecret("x"))
+	issued, err := o.Refresh(t.Context(), bridge.App{}, "https://former.my.salesforce.com", productionLogin, bridge.NewSecret("x"))
 	if err != nil || issued.Instance != "https://acme.my.salesforce.com" {
 		t.Errorf("Refresh = %q, %v", issued.Instance, err)
 	}
@@ -182,7 +182,7 @@ func TestRefreshThatNeverLeft(t *testing.T) {
 	server.Close() // nobody listens there now
 	o := app(nil)
 	o.Hosts, o.HTTP = hosts, hosts.TokenClient()
-	_, err := o.Refresh(t.Context(), server.URL, server.URL, bridge.NewSecret("x"))
+	_, err := o.Refresh(t.Context(), bridge.App{}, server.URL, server.URL, bridge.NewSecret("x"))
 	if bridge.KindOf(err) != bridge.Unavailable {
 		t.Errorf("kind = %q (%v), want unavailable: nothing was done", bridge.KindOf(err), err)
 	}
@@ -196,7 +196,7 @@ func FuzzTokenAnswer(f *testing.F) {
 	f.Add(400, `{"error":"marked","error_description":"marked"}`)
 	f.Add(503, "<html>marked")
 	f.Fuzz(func(t *testing.T, status int, body string) {
-		issued, err := app(func(*http.Request) *http.Response { return respond(status, body) }).Exchange(t.Context(), demoCode)
+		issued, err := app(func(*http.Request) *http.Response { return respond(status, body) }).Exchange(t.Context(), bridge.App{}, demoCode)
 		if err != nil {
 			if strings.Contains(err.Error(), "marked") {
 				t.Errorf("the error quotes the answer: %v", err)

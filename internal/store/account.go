@@ -49,6 +49,13 @@ func (s *Store) Account(ctx context.Context, id bridge.AccountID) (bridge.Accoun
 	return a, nil
 }
 
+// AccountAddress returns where the account's mails go; empty if nobody said. It needs no key.
+func (s *Store) AccountAddress(ctx context.Context, id bridge.AccountID) (string, error) {
+	var r accountRecord
+	err := s.get(ctx, "store.AccountAddress", accountKey(id), &r)
+	return r.Notify, err
+}
+
 // SaveAccount replaces the account and raises its version. It is a Conflict unless the version is still the
 // one that was read.
 func (s *Store) SaveAccount(ctx context.Context, a bridge.Account) error {
@@ -114,15 +121,13 @@ func (s *Store) CreateAccount(ctx context.Context, a bridge.Account, p bridge.Pe
 	if err != nil {
 		return bridge.E(op, bridge.Internal, err)
 	}
-	personItem, err := item(personKey(p.Issuer, p.Subject), personRecord{Account: string(a.ID), personFields: personFields(p)})
+	writes, err := s.traced(a.ID, personKey(p.Issuer, p.Subject), personRecord{Account: string(a.ID), personFields: personFields(p)}, time.Time{})
 	if err != nil {
 		return bridge.E(op, bridge.Internal, err)
 	}
-	first := func(item map[string]types.AttributeValue) types.TransactWriteItem {
-		return types.TransactWriteItem{Put: &types.Put{TableName: &s.table, Item: item, ConditionExpression: pointer(absent)}}
-	}
-	_, err = s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{
-		TransactItems: []types.TransactWriteItem{first(personItem), first(accountItem)},
+	writes = append(writes, types.TransactWriteItem{
+		Put: &types.Put{TableName: &s.table, Item: accountItem, ConditionExpression: pointer(absent)},
 	})
+	_, err = s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes})
 	return meaning(op, err)
 }

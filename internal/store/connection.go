@@ -2,12 +2,15 @@ package store
 
 import (
 	"context"
+	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/connect"
 )
 
 type connectionRecord struct {
@@ -23,9 +26,12 @@ type connectionRecord struct {
 	IsSandbox   bool                    `dynamodbav:"isSandbox"`
 	Status      bridge.ConnectionStatus `dynamodbav:"connectionStatus"`
 	Code        string                  `dynamodbav:"code"`
+	Access      bridge.Access           `dynamodbav:"access,omitempty"`
 	StatusAt    int64                   `dynamodbav:"statusAt"`
 	CreatedAt   int64                   `dynamodbav:"createdAt"`
 	Version     int                     `dynamodbav:"version"`
+	Shard       string                  `dynamodbav:"shard,omitempty"` // as long as the account has to be told
+	DueAt       int64                   `dynamodbav:"dueAt,omitempty"`
 }
 
 // orgRecord reserves a user of an org for one connection.
@@ -34,19 +40,23 @@ type orgRecord struct {
 }
 
 func newConnectionRecord(c bridge.Connection) connectionRecord {
-	return connectionRecord{
+	r := connectionRecord{
 		ID: c.ID, Org: c.Org, User: c.User, OrgName: c.OrgName, Username: c.Username,
 		Environment: c.Environment, LoginHost: c.LoginHost, Instance: c.Instance,
-		Edition: c.Edition, IsSandbox: c.IsSandbox, Status: c.Status, Code: c.Code,
+		Edition: c.Edition, IsSandbox: c.IsSandbox, Access: c.Access, Status: c.Status, Code: c.Code,
 		StatusAt: millis(c.StatusAt), CreatedAt: millis(c.CreatedAt), Version: c.Version + 1,
 	}
+	if c.Untold {
+		r.Shard, r.DueAt = untoldLine.shard(c.Account), millis(c.StatusAt)
+	}
+	return r
 }
 
 func (r connectionRecord) connection(account bridge.AccountID) bridge.Connection {
 	return bridge.Connection{
 		ID: r.ID, Account: account, Org: r.Org, User: r.User, OrgName: r.OrgName, Username: r.Username,
 		Environment: r.Environment, LoginHost: r.LoginHost, Instance: r.Instance,
-		Edition: r.Edition, IsSandbox: r.IsSandbox, Status: r.Status, Code: r.Code,
+		Edition: r.Edition, IsSandbox: r.IsSandbox, Access: r.Access, Status: r.Status, Code: r.Code, Untold: r.Shard != "",
 		StatusAt: fromMillis(r.StatusAt), CreatedAt: fromMillis(r.CreatedAt), Version: r.Version,
 	}
 }
@@ -120,4 +130,22 @@ func (s *Store) CreateConnection(ctx context.Context, c bridge.Connection, g bri
 	}
 	_, err = s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes})
 	return meaning(op, err)
+}
+
+// UntoldConnections returns up to limit connections of each shard whose accounts have to be told about them.
+func (s *Store) UntoldConnections(ctx context.Context, now time.Time, limit int) ([]connect.Untold, error) {
+	var found []connect.Untold
+	err := s.due(ctx, "store.UntoldConnections", untoldLine, now, limit, func(account bridge.AccountID, sort string, _ time.Time) bool {
+		id, is := strings.CutPrefix(sort, connections)
+		found = append(found, connect.Untold{Account: account, Connection: bridge.ConnectionID(id)})
+		return is
+	})
+	return found, err
+}
+
+// ToldConnection takes a connection off the index of those whose accounts have to be told. It is a Conflict
+// unless the version is still the one that was read.
+func (s *Store) ToldConnection(ctx context.Context, c bridge.Connection) error {
+	c.Untold = false
+	return s.put(ctx, "store.ToldConnection", connectionKey(c.Account, c.ID), newConnectionRecord(c), versioned, map[string]any{":was": c.Version})
 }

@@ -13,21 +13,23 @@ import (
 )
 
 type consentRecord struct {
-	Account     bridge.AccountID   `dynamodbav:"account"`
-	Session     string             `dynamodbav:"session"`
-	Browser     string             `dynamodbav:"browser"`
-	Environment bridge.Environment `dynamodbav:"environment"`
-	LoginHost   string             `dynamodbav:"loginHost"`
-	Campaign    bridge.CampaignID  `dynamodbav:"campaign,omitempty"`
-	Expires     int64              `dynamodbav:"expires"`
+	Account     bridge.AccountID    `dynamodbav:"account"`
+	Session     string              `dynamodbav:"session"`
+	Browser     string              `dynamodbav:"browser"`
+	Environment bridge.Environment  `dynamodbav:"environment"`
+	LoginHost   string              `dynamodbav:"loginHost"`
+	Campaign    bridge.CampaignID   `dynamodbav:"campaign,omitempty"`
+	Connection  bridge.ConnectionID `dynamodbav:"connection,omitempty"`
+	App         []byte              `dynamodbav:"app,omitempty"` // sealed by the token broker
+	Expires     int64               `dynamodbav:"expires"`
 }
 
 // PutConsent keeps a consent that was begun, under its state.
 func (s *Store) PutConsent(ctx context.Context, state bridge.Secret, c connect.Consent) error {
-	return s.put(ctx, "store.PutConsent", consentKey(state), consentRecord{
+	return s.create(ctx, "store.PutConsent", c.Account, consentKey(state), consentRecord{
 		Account: c.Account, Session: c.Session, Browser: c.Browser, Environment: c.Environment,
-		LoginHost: c.LoginHost, Campaign: c.Campaign, Expires: c.Expires.Unix(),
-	}, absent, nil)
+		LoginHost: c.LoginHost, Campaign: c.Campaign, Expires: c.Expires.Unix(), Connection: c.Connection, App: c.App,
+	}, c.Expires)
 }
 
 // TakeConsent gives the consent of a state, once: Conflict if there is none, or if it was taken before.
@@ -54,6 +56,6 @@ func (s *Store) TakeConsent(ctx context.Context, state bridge.Secret) (connect.C
 	}
 	return connect.Consent{
 		Account: r.Account, Session: r.Session, Browser: r.Browser, Environment: r.Environment,
-		LoginHost: r.LoginHost, Campaign: r.Campaign, Expires: time.Unix(r.Expires, 0),
+		LoginHost: r.LoginHost, Campaign: r.Campaign, Expires: time.Unix(r.Expires, 0), Connection: r.Connection, App: r.App,
 	}, nil
 }

@@ -15,6 +15,7 @@
 //	ACCOUNT#<account>         IMPORT#<import>           Import                        version as read
 //	ACCOUNT#<account>         RUNNING#<list>            the import that runs there    absent
 //	ACCOUNT#<account>         EFFECT#<kind>#<subject>   a call that must happen once  state and fence as read
+//	ACCOUNT#<account>         TRACE#<its partition>     a session, consent or person  absent
 //	IMPORT#<account>#<import> PAGE#<page>               Page                          absent / fence as held
 //	IMPORT#<account>#<import> PAGE#<page>#<chunk>       Receipt                       absent / older pass, or not complete
 //	PERSON#<hash>             PERSON                    account of a person           absent
@@ -26,8 +27,9 @@
 // counts.
 //
 // The sparse index "due" (shard, dueAt) finds work that waits: an import that runs carries both
-// attributes, and nothing that has ended does. Connections to be examined and accounts to be erased have shards of
-// their own in it.
+// attributes, and nothing that has ended does. Other work has shards of its own in it: connections to be examined,
+// connections whose account has yet to hear that they do not work, grants to be kept alive, and accounts
+// to be erased.
 //
 // Items that expire carry "expires" in Unix seconds. DynamoDB removes them days later at best, so every
 // read compares it with the clock.

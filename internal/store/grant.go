@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/connect"
 )
 
 type grantRecord struct {
@@ -19,13 +21,18 @@ type grantRecord struct {
 	AccessVersion  int                     `dynamodbav:"accessVersion"`
 	AccessSealed   []byte                  `dynamodbav:"accessSealed,omitempty"`
 	Instance       string                  `dynamodbav:"instance"`
+	AppKey         []byte                  `dynamodbav:"appKey,omitempty"`    // sealed
+	AppSecret      []byte                  `dynamodbav:"appSecret,omitempty"` // sealed
 	IssuedAt       int64                   `dynamodbav:"issuedAt"`
+	RefreshedAt    int64                   `dynamodbav:"refreshedAt"`
 	LeaseOwner     string                  `dynamodbav:"leaseOwner,omitempty"`
 	LeaseUntil     int64                   `dynamodbav:"leaseUntil"`
 	LeaseSequence  int                     `dynamodbav:"leaseSequence"`
 	InFlight       bool                    `dynamodbav:"inFlight"`
 	Status         bridge.ConnectionStatus `dynamodbav:"grantStatus"`
 	Code           string                  `dynamodbav:"code"`
+	Shard          string                  `dynamodbav:"shard,omitempty"` // as long as it is to be kept alive
+	DueAt          int64                   `dynamodbav:"dueAt,omitempty"`
 }
 
 // The associated data names the place of a token and which one it is: neither another row's ciphertext
@@ -39,14 +46,29 @@ func accessPlace(g bridge.Grant) string {
 	return fmt.Sprintf("%s|%s|access|%d|%d", g.Account, g.Connection, g.Generation, g.Access.Version)
 }
 
+func appPlace(g bridge.Grant, part string) string {
+	return fmt.Sprintf("%s|%s|app %s|%d", g.Account, g.Connection, part, g.Generation)
+}
+
 // newGrantRecord seals the grant's tokens. A grant that has ended has none.
 func (s *Store) newGrantRecord(ctx context.Context, g bridge.Grant) (grantRecord, error) {
 	r := grantRecord{
 		Generation: g.Generation, RefreshVersion: g.RefreshVersion, AccessVersion: g.Access.Version,
-		Instance: g.Access.Instance, IssuedAt: millis(g.IssuedAt), LeaseOwner: g.LeaseOwner, LeaseUntil: millis(g.LeaseUntil),
+		Instance: g.Access.Instance, IssuedAt: millis(g.IssuedAt), RefreshedAt: millis(g.RefreshedAt), LeaseOwner: g.LeaseOwner, LeaseUntil: millis(g.LeaseUntil),
 		LeaseSequence: g.LeaseSequence, InFlight: g.InFlight, Status: g.Status, Code: g.Code,
 	}
+	if at := connect.KeepAliveAt(g); !at.IsZero() {
+		r.Shard, r.DueAt = idleLine.shard(g.Account), millis(at)
+	}
 	var err error
+	if !g.App.Empty() {
+		if r.AppKey, err = s.data.Seal(ctx, g.App.Key, appPlace(g, "key")); err != nil {
+			return grantRecord{}, err
+		}
+		if r.AppSecret, err = s.refresh.Seal(ctx, g.App.Secret, appPlace(g, "secret")); err != nil {
+			return grantRecord{}, err
+		}
+	}
 	if !g.RefreshToken.Empty() {
 		if r.RefreshSealed, err = s.refresh.Seal(ctx, g.RefreshToken, refreshPlace(g)); err != nil {
 			return grantRecord{}, err
@@ -71,12 +93,20 @@ func (s *Store) Grant(ctx context.Context, account bridge.AccountID, id bridge.C
 	g := bridge.Grant{
 		Account: account, Connection: id, Generation: r.Generation, RefreshVersion: r.RefreshVersion,
 		Access:   bridge.AccessToken{Version: r.AccessVersion, Instance: r.Instance},
-		IssuedAt: fromMillis(r.IssuedAt), LeaseOwner: r.LeaseOwner, LeaseUntil: fromMillis(r.LeaseUntil),
+		IssuedAt: fromMillis(r.IssuedAt), RefreshedAt: fromMillis(r.RefreshedAt), LeaseOwner: r.LeaseOwner, LeaseUntil: fromMillis(r.LeaseUntil),
 		LeaseSequence: r.LeaseSequence, InFlight: r.InFlight, Status: r.Status, Code: r.Code,
 	}
 	var err error
 	if s.refresh != nil && len(r.RefreshSealed) > 0 {
 		if g.RefreshToken, err = s.refresh.Open(ctx, r.RefreshSealed, refreshPlace(g)); err != nil {
+			return bridge.Grant{}, bridge.E(op, "", err)
+		}
+	}
+	if s.refresh != nil && len(r.AppSecret) > 0 {
+		if g.App.Key, err = s.data.Open(ctx, r.AppKey, appPlace(g, "key")); err != nil {
+			return bridge.Grant{}, bridge.E(op, "", err)
+		}
+		if g.App.Secret, err = s.refresh.Open(ctx, r.AppSecret, appPlace(g, "secret")); err != nil {
 			return bridge.Grant{}, bridge.E(op, "", err)
 		}
 	}
@@ -134,11 +164,18 @@ func (s *Store) SettleGrant(ctx context.Context, was, next bridge.Grant, connect
 	}
 	set := map[string]any{
 		"generation": r.Generation, "refreshVersion": r.RefreshVersion, "accessVersion": r.AccessVersion,
-		"instance": r.Instance, "issuedAt": r.IssuedAt, "leaseUntil": r.LeaseUntil, "inFlight": r.InFlight,
+		"instance": r.Instance, "issuedAt": r.IssuedAt, "refreshedAt": r.RefreshedAt, "leaseUntil": r.LeaseUntil, "inFlight": r.InFlight,
 		"grantStatus": r.Status, "code": r.Code,
 	}
 	remove := []string{"leaseOwner"}
-	for name, sealed := range map[string][]byte{"refreshSealed": r.RefreshSealed, "accessSealed": r.AccessSealed} {
+	if r.Shard == "" {
+		remove = append(remove, "#shard", "dueAt")
+	} else {
+		set["#shard"], set["dueAt"] = r.Shard, r.DueAt
+	}
+	for name, sealed := range map[string][]byte{
+		"refreshSealed": r.RefreshSealed, "accessSealed": r.AccessSealed, "appKey": r.AppKey, "appSecret": r.AppSecret,
+	} {
 		if sealed == nil {
 			remove = append(remove, name)
 		} else {
@@ -148,8 +185,8 @@ func (s *Store) SettleGrant(ctx context.Context, was, next bridge.Grant, connect
 	var assignments []string
 	values := map[string]any{}
 	for name, value := range set {
-		assignments = append(assignments, name+" = :next_"+name)
-		values[":next_"+name] = value
+		assignments = append(assignments, name+" = :next_"+strings.TrimPrefix(name, "#"))
+		values[":next_"+strings.TrimPrefix(name, "#")] = value
 	}
 	condition := asRead
 	if next.Generation == was.Generation && next.Access.Version == was.Access.Version {
@@ -160,15 +197,17 @@ func (s *Store) SettleGrant(ctx context.Context, was, next bridge.Grant, connect
 	if err != nil {
 		return bridge.E(op, bridge.Internal, err)
 	}
+	names := map[string]string{"#shard": "shard"} // a reserved word
 	change := types.Update{
 		TableName: &s.table, Key: grantKey(was.Account, was.Connection).attributes(),
 		UpdateExpression:    pointer("SET " + strings.Join(assignments, ", ") + " REMOVE " + strings.Join(remove, ", ")),
-		ConditionExpression: &condition, ExpressionAttributeValues: bound,
+		ConditionExpression: &condition, ExpressionAttributeNames: names, ExpressionAttributeValues: bound,
 	}
 	if connection == nil {
 		_, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 			TableName: change.TableName, Key: change.Key, UpdateExpression: change.UpdateExpression,
-			ConditionExpression: change.ConditionExpression, ExpressionAttributeValues: change.ExpressionAttributeValues,
+			ConditionExpression: change.ConditionExpression, ExpressionAttributeNames: names,
+			ExpressionAttributeValues: change.ExpressionAttributeValues,
 		})
 		return meaning(op, err)
 	}
@@ -187,4 +226,46 @@ func (s *Store) SettleGrant(ctx context.Context, was, next bridge.Grant, connect
 		}},
 	}})
 	return meaning(op, err)
+}
+
+func pendingPlace(account bridge.AccountID, loginHost string) string {
+	return string(account) + "|pending app|" + loginHost
+}
+
+// SealApp seals a customer's app for the time of a consent. Only the token broker's store can.
+func (s *Store) SealApp(ctx context.Context, account bridge.AccountID, loginHost string, app bridge.App) ([]byte, error) {
+	const op = "store.SealApp"
+	plain, err := json.Marshal([]string{app.Key.Reveal(), app.Secret.Reveal()})
+	if err != nil {
+		return nil, bridge.E(op, bridge.Internal, err)
+	}
+	sealed, err := s.refresh.Seal(ctx, bridge.NewSecret(string(plain)), pendingPlace(account, loginHost))
+	return sealed, bridge.E(op, "", err)
+}
+
+// OpenApp opens what SealApp has made, for the same account and host.
+func (s *Store) OpenApp(ctx context.Context, account bridge.AccountID, loginHost string, sealed []byte) (bridge.App, error) {
+	const op = "store.OpenApp"
+	plain, err := s.refresh.Open(ctx, sealed, pendingPlace(account, loginHost))
+	if err != nil {
+		return bridge.App{}, bridge.E(op, "", err)
+	}
+	var parts [2]string
+	if err := json.Unmarshal([]byte(plain.Reveal()), &parts); err != nil {
+		return bridge.App{}, bridge.Say(op, bridge.Internal, "", "") // the decoder's own words may quote the secret
+	}
+	return bridge.App{Key: bridge.NewSecret(parts[0]), Secret: bridge.NewSecret(parts[1])}, nil
+}
+
+// IdleGrants returns up to some hundred grants of each shard that are to be refreshed at now for their own sake,
+// those that are idle longest first.
+func (s *Store) IdleGrants(ctx context.Context, now time.Time) ([]connect.IdleGrant, error) {
+	const most = 250
+	var found []connect.IdleGrant
+	err := s.due(ctx, "store.IdleGrants", idleLine, now, most, func(account bridge.AccountID, sort string, at time.Time) bool {
+		id, is := strings.CutPrefix(sort, grants)
+		found = append(found, connect.IdleGrant{Account: account, Connection: bridge.ConnectionID(id), Due: at})
+		return is
+	})
+	return found, err
 }

@@ -212,6 +212,39 @@ func (s *Store) Imports(ctx context.Context, account bridge.AccountID, campaign 
 	return found, nil
 }
 
+// RunningImports returns the account's imports that have a campaign: those that run, wait, are paused, or are about
+// to end.
+func (s *Store) RunningImports(ctx context.Context, account bridge.AccountID) ([]bridge.Import, error) {
+	const op = "store.RunningImports"
+	values, err := bind(map[string]any{":pk": partition(account), ":family": running})
+	if err != nil {
+		return nil, bridge.E(op, bridge.Internal, err)
+	}
+	pages := dynamodb.NewQueryPaginator(s.db, &dynamodb.QueryInput{
+		TableName: &s.table, ConsistentRead: pointer(true),
+		KeyConditionExpression: pointer("pk = :pk AND begins_with(sk, :family)"), ExpressionAttributeValues: values,
+	})
+	var found []bridge.Import
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, reading(op, err)
+		}
+		var taken []reservation
+		if err := attributevalue.UnmarshalListOfMaps(page.Items, &taken); err != nil {
+			return nil, bridge.E(op, bridge.Internal, err)
+		}
+		for _, t := range taken {
+			i, err := s.Import(ctx, account, bridge.ImportID(t.Import))
+			if err != nil {
+				return nil, bridge.E(op, "", err)
+			}
+			found = append(found, i)
+		}
+	}
+	return found, nil
+}
+
 // DueImports returns up to limit imports of each shard that are due at now, those that wait longest first.
 func (s *Store) DueImports(ctx context.Context, now time.Time, limit int) ([]importer.Due, error) {
 	var found []importer.Due

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"hash/fnv"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -26,6 +27,9 @@ const (
 	campaigns   = "CAMPAIGN#"
 	imports     = "IMPORT#"
 	reports     = "DOCTOR#"
+	traces      = "TRACE#"
+	grants      = "GRANT#"
+	running     = "RUNNING#"
 )
 
 func partition(a bridge.AccountID) string { return "ACCOUNT#" + string(a) }
@@ -45,7 +49,7 @@ func orgKey(a bridge.AccountID, org, user bridge.SalesforceID) key {
 }
 
 func grantKey(a bridge.AccountID, c bridge.ConnectionID) key {
-	return key{partition(a), "GRANT#" + string(c)}
+	return key{partition(a), grants + string(c)}
 }
 
 // reportKey is where the doctor's report about a connection is.
@@ -66,7 +70,7 @@ func importKey(a bridge.AccountID, i bridge.ImportID) key {
 
 // runningKey reserves a campaign for the one import that may run in it.
 func runningKey(a bridge.AccountID, c bridge.CampaignID) key {
-	return key{partition(a), "RUNNING#" + string(c)}
+	return key{partition(a), running + string(c)}
 }
 
 // effectKey names an effect by its business identity: never by a message, never by a time.
@@ -94,6 +98,19 @@ func personKey(issuer, subject string) key {
 	return key{"PERSON#" + hash(issuer+"\n"+subject), "PERSON"}
 }
 
+// traceKey stands for an item of another partition that belongs to the account.
+func traceKey(a bridge.AccountID, k key) key { return key{partition(a), traces + k.pk} }
+
+// tracedKey is the key that a trace stands for: such items have the family of their partition as their sort key.
+func tracedKey(trace key) key {
+	pk := strings.TrimPrefix(trace.sk, traces)
+	family, _, _ := strings.Cut(pk, "#")
+	return key{pk, family}
+}
+
+// importOf is the import that a key is of.
+func importOf(k key) bridge.ImportID { return bridge.ImportID(strings.TrimPrefix(k.sk, imports)) }
+
 // The keys of secrets hold their hashes: the secrets have full entropy, so a plain hash is enough.
 
 func sessionKey(token bridge.Secret) key { return key{"SESSION#" + hash(token.Reveal()), "SESSION"} }
@@ -112,6 +129,8 @@ const (
 	importLine  line = "DUE#"
 	reportLine  line = "DOCTOR#"
 	erasureLine line = "ERASURE#"
+	idleLine    line = "IDLE#"   // grants that are to be refreshed for their own sake
+	untoldLine  line = "UNTOLD#" // connections whose accounts are to be told that they do not work
 )
 
 // shards spread a line over partitions, so that many accounts cannot make one of them hot.
