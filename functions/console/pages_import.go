@@ -281,6 +281,9 @@ type importPage struct {
 // Processed is how many contacts have their outcome.
 func (p importPage) Processed() int { return p.Counts.Sum() }
 
+// Pace is how many contacts a minute had their outcome so far.
+func (p importPage) Pace() int { return int(p.Rate) }
+
 // Percent is how far the import is, rounded down, so that 100 means all.
 func (p importPage) Percent() int {
 	if p.Total == 0 {
