@@ -15,7 +15,7 @@ var floors = [][]string{
 	{"internal/effect", "internal/budget"},
 	{"internal/signin", "internal/connect", "internal/campaign", "internal/importer", "internal/doctor", "internal/erasure"},
 	{"internal/salesforce", "internal/referralhero", "internal/oidc", "internal/store", "internal/queue", "internal/secrets",
-		"internal/mail", "internal/invoke", "internal/apigw", "internal/config"},
+		"internal/mail", "internal/metric", "internal/invoke", "internal/apigw", "internal/config"},
 	{"functions/"},
 }
 

@@ -1,5 +1,6 @@
-// Command schedule is the Lambda that a clock starts: it looks every minute for imports that nobody is at, and
-// puts them on the queue again.
+// Command schedule is the Lambda that a clock starts. Every minute it looks for imports that nobody is at, and
+// puts them on the queue again; and for connections that have stopped to work, and tells their accounts by mail.
+// Every six hours it has connections refreshed that nobody has used for a week, because Salesforce would end them.
 //
 // It promises nothing about when it ran last: what is due stays due until a sweep has seen it. The scheduler
 // may start it twice for the same minute; the second sweep finds the times moved on, or sends a job too many, which
@@ -23,7 +24,7 @@ import (
 func main() {
 	slog.SetDefault(lambdacontext.NewLogger())
 	var env config.Env
-	s := settings{table: env.Need("TABLE"), imports: env.Need("IMPORTS_QUEUE")}
+	s := readSettings(&env)
 	aws, err := awsconfig.LoadDefaultConfig(context.Background())
 	if err := errors.Join(env.Err(), err); err != nil {
 		log.Fatal(err)

@@ -1,27 +1,60 @@
 package main
 
 import (
+	"context"
+	"log/slog"
+	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/referralbridge/referralbridge/internal/config"
+	"github.com/referralbridge/referralbridge/internal/connect"
+	"github.com/referralbridge/referralbridge/internal/effect"
 	"github.com/referralbridge/referralbridge/internal/importer"
+	"github.com/referralbridge/referralbridge/internal/invoke"
+	"github.com/referralbridge/referralbridge/internal/mail"
+	"github.com/referralbridge/referralbridge/internal/metric"
 	"github.com/referralbridge/referralbridge/internal/queue"
 	"github.com/referralbridge/referralbridge/internal/store"
 )
 
 // settings are what the environment says.
 type settings struct {
-	table, imports string
+	table, imports, broker, baseURL, sender, stage string
+}
+
+func readSettings(env *config.Env) settings {
+	return settings{
+		table: env.Need("TABLE"), imports: env.Need("IMPORTS_QUEUE"), broker: env.Need("TOKEN_BROKER"),
+		baseURL: env.Need("BASE_URL"), sender: env.Need("SENDER_ADDRESS"), stage: env.Need("STAGE"),
+	}
 }
 
 // sweeps are all that there is to look after, by the name that a schedule gives.
 func (s settings) sweeps(cloud aws.Config) map[string]sweeper {
 	rows := store.New(dynamodb.NewFromConfig(cloud), s.table, nil)
 	jobs := queue.Topic[importer.Job]{Client: sqs.NewFromConfig(cloud), URL: s.imports}
+	metrics := &metric.Log{Out: os.Stdout, Stage: s.stage, Now: time.Now}
 	return map[string]sweeper{
 		"due": importer.Sweep{Imports: rows, Jobs: jobs, Now: time.Now},
+		"notices": connect.Notices{
+			Connections: rows, Accounts: rows, Mails: effect.Guard{Store: rows, Now: time.Now}, Mail: notices(mail.NewSender(cloud, s.sender)),
+			BaseURL: s.baseURL, Now: time.Now,
+		},
+		"keep-alive": connect.KeepAlive{
+			Grants: rows, Now: time.Now, Log: slog.Default(),
+			Broker: invoke.Function[connect.Request, connect.Reply]{Client: lambda.NewFromConfig(cloud), Name: s.broker},
+			Idle:   func(days float64) { metrics.Put("ConnectionIdleDays", metric.None, days) },
+		},
+	}
+}
+
+func notices(sender mail.Sender) func(context.Context, connect.Notice) error {
+	return func(ctx context.Context, n connect.Notice) error {
+		return sender.Send(ctx, mail.Message{To: n.To, Subject: n.Subject, Text: n.Text, HTML: n.HTML, Tag: "connection"})
 	}
 }

@@ -54,7 +54,7 @@ func TestTemplateHasEveryFunction(t *testing.T) {
 
 func TestTemplateGivesFunctionsTheVariablesThatTheyRead(t *testing.T) {
 	t.Parallel()
-	read := regexp.MustCompile(`env\.(?:(?:Need|NeedInt|Optional)\("([A-Z_]+)"\)|(Simulator)\(\))`)
+	read := regexp.MustCompile(`env\.(?:(?:Need|NeedInt|NeedSeconds|Optional)\("([A-Z_]+)"\)|(Simulator)\(\))`)
 	for id, f := range deployed(t).Functions {
 		files, err := filepath.Glob(filepath.Join(root, "functions", f.Folder, "*.go"))
 		if err != nil {

@@ -181,7 +181,8 @@ func (t *Template) Model(in Input) (*Model, error) {
 	for name, node := range t.outputs {
 		o := e.object(node, "output "+name)
 		o.skip("Description", "Export")
-		if value := o.take("Value"); value != nil {
+		value, condition := o.take("Value"), o.take("Condition")
+		if value != nil && (condition == nil || e.condition(condition, condition.Value)) {
 			m.Outputs[name] = e.text(value)
 		}
 		o.done()
@@ -211,7 +212,8 @@ func (e *evaluator) function(res *resource) *Function {
 
 	o := e.object(res.properties, res.kind)
 	o.under = e.object(e.template.globals, "Globals of functions")
-	o.skip("CodeUri", "Architectures", "Tracing", "Description", "Tags", "LoggingConfig")
+	// The network that a function is in is AWS's to keep.
+	o.skip("CodeUri", "Architectures", "Tracing", "Description", "Tags", "LoggingConfig", "VpcConfig")
 	if runtime := o.take("Runtime"); runtime == nil || !strings.HasPrefix(e.text(runtime), "provided.") {
 		e.problem(res.node, "%s: a runtime other than provided.* is not supported", res.id)
 	}

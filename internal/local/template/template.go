@@ -46,9 +46,21 @@ const (
 
 // absent are the types that have no counterpart on one machine. Referring to one is an error.
 var absent = []string{
+	"AWS::CloudWatch::Alarm",
 	"AWS::Cognito::UserPool",
 	"AWS::Cognito::UserPoolClient",
 	"AWS::Cognito::UserPoolDomain",
+	"AWS::EC2::EIP",
+	"AWS::EC2::InternetGateway",
+	"AWS::EC2::NatGateway",
+	"AWS::EC2::Route",
+	"AWS::EC2::RouteTable",
+	"AWS::EC2::SecurityGroup",
+	"AWS::EC2::Subnet",
+	"AWS::EC2::SubnetRouteTableAssociation",
+	"AWS::EC2::VPC",
+	"AWS::EC2::VPCEndpoint",
+	"AWS::EC2::VPCGatewayAttachment",
 	"AWS::Logs::LogGroup",
 }
 

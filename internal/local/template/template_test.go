@@ -189,7 +189,7 @@ func TestRefused(t *testing.T) {
 		"one in a condition":              {old: "!Equals [!Ref Stage, prod]", with: "!Contains [a, b]", want: "Fn::Contains is not supported in a condition"},
 		"a resource type":                 {with: "  More: { Type: AWS::SNS::Topic }", want: "resource type AWS::SNS::Topic is not supported"},
 		"a resource without a type":       {with: "  More: { Properties: {} }", want: "More has no Type"},
-		"a property of a function":        {old: "MemorySize: 256", with: "VpcConfig: {}", want: "AWS::Serverless::Function: VpcConfig is not supported"},
+		"a property of a function":        {old: "MemorySize: 256", with: "FileSystemConfigs: {}", want: "AWS::Serverless::Function: FileSystemConfigs is not supported"},
 		"a property of the globals":       {old: "    Timeout: 15", with: "    Layers: []", want: "Globals of functions: Layers is not supported"},
 		"globals of other things":         {old: "Globals:\n", with: "Globals:\n  Api: {}\n", want: "Globals: Api is not supported"},
 		"a property of a queue":           {old: "VisibilityTimeout: 360", with: "FifoQueue: true", want: "AWS::SQS::Queue: FifoQueue is not supported"},
@@ -256,9 +256,9 @@ func line(text, at string) int {
 
 func TestProblemsAreSaidOnceInTheOrderOfLines(t *testing.T) {
 	t.Parallel()
-	_, err := model(t, strings.NewReplacer("MemorySize: 256", "Layers: []", "Timeout: 15", "VpcConfig: {}").Replace(small), nil)
+	_, err := model(t, strings.NewReplacer("MemorySize: 256", "Layers: []", "Timeout: 15", "FileSystemConfigs: {}").Replace(small), nil)
 	want := []string{
-		"template.yaml:17: Globals of functions: VpcConfig is not supported",
+		"template.yaml:17: Globals of functions: FileSystemConfigs is not supported",
 		"template.yaml:45: AWS::Serverless::Function: Layers is not supported",
 	}
 	if err == nil || !slices.Equal(strings.Split(err.Error(), "\n"), want) {
