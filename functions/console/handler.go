@@ -20,6 +20,8 @@ type console struct {
 	SignIns     signIns
 	Accounts    accounts
 	Connections connections
+	Doctor      examiner
+	Erasure     eraser
 	Campaigns   campaigns
 	Imports     imports
 	Now         func() time.Time
@@ -54,7 +56,12 @@ func (c *console) table() []route {
 		{"GET /account", false, (*visit).account},
 		{"POST /account/token", false, (*visit).saveToken},
 		{"POST /account/preferences", false, (*visit).savePreferences},
+		{"GET /account/erase", false, (*visit).erasePage},
+		{"POST /account/erase", false, (*visit).erase},
 		{"GET /connections", false, (*visit).connections},
+		{"GET /connections/{connection}/doctor", false, (*visit).doctor},
+		{"GET /connections/{connection}/doctor.json", false, (*visit).doctorJSON},
+		{"POST /connections/{connection}/doctor", false, (*visit).examine},
 		{"POST /connections/{connection}/disconnect", false, (*visit).disconnect},
 		{"GET /campaigns", false, (*visit).campaigns},
 		{"POST /campaigns/refresh", false, (*visit).refreshCampaigns},

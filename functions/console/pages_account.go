@@ -96,6 +96,7 @@ var notices = map[string]string{
 	"preferences": "Saved.",
 	"refreshed":   "The list is what ReferralHero says now.",
 	"settings":    "Saved.",
+	"examined":    "Examined just now.",
 	"running":     "An import into this campaign was running already. Here it is.",
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/apigw"
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/connect"
+	"github.com/referralbridge/referralbridge/internal/doctor"
 )
 
 type connections interface {
@@ -21,11 +22,12 @@ type connections interface {
 const consentCookie = "oauth"
 
 type connectionsPage struct {
-	Live, Former []bridge.Connection
-	Campaign     bridge.CampaignID // where the person came from; may be empty
-	Away         bool              // a consent was begun in this browser and has not come back
-	Environment  string            // as chosen
-	Domain       string            // as typed
+	Live        []doctor.Review
+	Former      []bridge.Connection
+	Campaign    bridge.CampaignID // where the person came from; may be empty
+	Away        bool              // a consent was begun in this browser and has not come back
+	Environment string            // as chosen
+	Domain      string            // as typed
 }
 
 // liveConnections returns the connections that the customer has not ended.
@@ -51,29 +53,57 @@ func (v *visit) showConnections(status int, found []problem) error {
 		if c.Status == bridge.Disconnected {
 			page.Former = append(page.Former, c)
 		} else {
-			page.Live = append(page.Live, c)
+			page.Live = append(page.Live, doctor.Review{Connection: c})
 		}
 		switch string(c.ID) {
 		case query.Get("connected"):
 			notice = c.OrgName + " is connected."
+			v.firstLook(c)
 		case query.Get("disconnected"):
-			notice = c.OrgName + " is disconnected. " + disconnectedWords(c)
+			waiting, err := v.waiting(c)
+			if err != nil {
+				return err
+			}
+			notice = c.OrgName + " is disconnected. " + disconnectedWords(c) + waiting
 		}
+	}
+	if err := v.reviews(page.Live); err != nil {
+		return err
 	}
 	if code := connect.Problem(query.Get("problem")); code != "" {
 		found = append(found, consentProblem(code))
 	}
-	// Submitting the form ends at Salesforce, which may pass the browser on to the org's own sign-in service.
-	// Browsers hold all of those hosts against the policy for forms, and nobody can name them beforehand.
+	v.letFormsLeave()
+	v.render(status, "connections.html", view{
+		Title: "Salesforce accounts", Section: "connections", Notice: notice, Problems: found, Data: page,
+	})
+	return nil
+}
+
+// waiting says which imports a connection leaves behind when it ends.
+func (v *visit) waiting(c bridge.Connection) (string, error) {
+	const latest = 200 // an import that runs is hardly older than that
+	all, err := v.Imports.List(v.ctx(), v.acc(), "", "", latest)
+	n := 0
+	for _, i := range all {
+		if i.Options.Connection == c.ID && !i.State.Ended() {
+			n++
+		}
+	}
+	if err != nil || n == 0 {
+		return "", err
+	}
+	return " " + plural(n, "import waits", "imports wait") + " until it is connected again; what was added stays.", nil
+}
+
+// letFormsLeave is for pages with a form that ends at Salesforce, which may pass the browser on to the org's own
+// sign-in service. Browsers hold all of those hosts against the policy for forms, and nobody can name them beforehand.
+func (v *visit) letFormsLeave() {
 	target := "form-action 'self' https:"
 	if v.Simulator != "" {
 		target += " " + v.Simulator
 	}
 	v.w.Header().Set("Content-Security-Policy", policy(target))
-	v.render(status, "connections.html", view{
-		Title: "Salesforce accounts", Section: "connections", Notice: notice, Problems: found, Data: page,
-	})
-	return nil
 }
 
 func (v *visit) disconnect() error {

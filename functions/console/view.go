@@ -14,6 +14,7 @@ import (
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/budget"
+	"github.com/referralbridge/referralbridge/internal/doctor"
 )
 
 //go:embed templates
@@ -23,6 +24,7 @@ var templateFiles embed.FS
 var pages = sync.OnceValue(func() map[string]*template.Template {
 	functions := template.FuncMap{
 		"number": number, "duration": duration, "about": about, "plural": plural, "total": total, "link": link, "list": list, "meter": meter,
+		"worst": worst, "level": func(l doctor.Level) badge { return findingLevels[l] },
 		"part":     func(data any) view { return view{Data: data} },
 		"outcomes": func() []outcomeWord { return outcomeWords }, "importState": importState, "connectionState": connectionState,
 		"identifiers": func() []choice { return identifiers }, "events": func() []choice { return events },

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 	"github.com/referralbridge/referralbridge/internal/campaign"
 	"github.com/referralbridge/referralbridge/internal/config"
 	"github.com/referralbridge/referralbridge/internal/connect"
+	"github.com/referralbridge/referralbridge/internal/doctor"
+	"github.com/referralbridge/referralbridge/internal/erasure"
 	"github.com/referralbridge/referralbridge/internal/importer"
 	"github.com/referralbridge/referralbridge/internal/invoke"
 	"github.com/referralbridge/referralbridge/internal/oidc"
@@ -63,22 +66,29 @@ func newConsole(s settings, cloud aws.Config) *console {
 			return lists, quota.Left, err
 		},
 	}
+	org := func(c bridge.Connection) *salesforce.Client {
+		return &salesforce.Client{HTTP: toOrgs, Hosts: hosts, Tokens: connect.Tokens{
+			Store: rows, Broker: broker, Account: c.Account, Connection: c.ID,
+		}}
+	}
+	connections := connect.Service{Connections: rows, Broker: broker, BaseURL: s.baseURL, Now: time.Now}
+	imports := importer.Service{
+		Imports: rows, Accounts: rows, Campaigns: rows, Connections: rows, Budget: rations, Now: time.Now,
+		Jobs:        queue.Topic[importer.Job]{Client: sqs.NewFromConfig(cloud), URL: s.imports},
+		CheckFilter: salesforce.CheckFilter,
+		Org:         func(c bridge.Connection) importer.Org { return org(c) },
+	}
 	return &console{
 		BaseURL: s.baseURL, Simulator: s.simulator, Now: time.Now,
 		SignIns:     signin.Service{Store: rows, Issuer: newIssuer(s, secret)},
 		Accounts:    campaigns,
 		Campaigns:   campaigns,
-		Connections: connect.Service{Connections: rows, Broker: broker, BaseURL: s.baseURL, Now: time.Now},
-		Imports: importer.Service{
-			Imports: rows, Accounts: rows, Campaigns: rows, Connections: rows, Budget: rations, Now: time.Now,
-			Jobs:        queue.Topic[importer.Job]{Client: sqs.NewFromConfig(cloud), URL: s.imports},
-			CheckFilter: salesforce.CheckFilter,
-			Org: func(c bridge.Connection) importer.Org {
-				return &salesforce.Client{HTTP: toOrgs, Hosts: hosts, Tokens: connect.Tokens{
-					Store: rows, Broker: broker, Account: c.Account, Connection: c.ID,
-				}}
-			},
+		Connections: connections,
+		Imports:     imports,
+		Doctor: doctor.Service{
+			Connections: rows, Reports: rows, Now: time.Now, Org: func(c bridge.Connection) doctor.Org { return org(c) },
 		},
+		Erasure: erasure.Service{Rows: rows, Connections: connections, Imports: imports, Now: time.Now, Log: slog.Default()},
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/connect"
+	"github.com/referralbridge/referralbridge/internal/doctor"
 )
 
 // outcomeWord says what an outcome is called.
@@ -51,6 +52,13 @@ var connectionStates = map[bridge.ConnectionStatus]badge{
 }
 
 func connectionState(c bridge.Connection) badge { return connectionStates[c.Status] }
+
+// findingLevels say how bad a finding of the doctor is.
+var findingLevels = map[doctor.Level]badge{
+	doctor.Blocking: {"Must be put right", "danger", "Nothing works until this is put right."},
+	doctor.Limiting: {"Works with limits", "warning", "Imports work, with something left out."},
+	doctor.Later:    {"For later", "secondary", "Nothing to do today. Features that are to come will need it."},
+}
 
 func disconnectedWords(c bridge.Connection) string {
 	if c.Code == connect.NotRevoked {

@@ -154,6 +154,7 @@ var codes = map[string]Check{
 	"inactive_org":           OrgLocked,
 	"ip_restricted":          AddressRefused,
 	"INVALID_SESSION_ID":     SessionRefused,
+	"token_refused":          SessionRefused, // our own word for a new token that does not work
 	"API_DISABLED_FOR_ORG":   NoAPI,
 	"API_CURRENTLY_DISABLED": NoAPIForUser,
 	"REQUEST_LIMIT_EXCEEDED": CallsUsedUp,

@@ -40,6 +40,7 @@ const (
 	orgDown         = "Salesforce does not answer as it should"
 	tokenRefused    = "ReferralHero refuses the API token. Enter a valid one under Account"
 	connectionDead  = "The Salesforce connection has to be renewed. Reconnect it under Connections"
+	connectionEnded = "The Salesforce account was disconnected. Connect it again under Connections"
 	orgRefuses      = "Salesforce refuses access. An administrator of the org has to allow the integration"
 	orgNearlySpent  = "80 % of the org's Salesforce API calls for today are used; the rest is left to you"
 	campaignMissing = "ReferralHero does not list the campaign any more: it may be paused or deleted. Activate it there, then resume."
@@ -91,6 +92,8 @@ func ofOrg(err error) error {
 		s.after = wait // another worker is renewing the connection, say
 	case kind == bridge.Throttled:
 		s.park, s.wait = orgNearlySpent, longWait
+	case kind == bridge.Revoked && bridge.CodeOf(err) == "disconnected":
+		s.park, s.wait = connectionEnded, longWait
 	case kind == bridge.Revoked:
 		s.park, s.wait = connectionDead, longWait
 	case kind == bridge.Denied:

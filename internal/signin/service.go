@@ -26,6 +26,9 @@ const (
 	pending  = 10 * time.Minute // from the start of a sign-in to its end
 )
 
+// LongestSession is how long a session lasts at most.
+const LongestSession = absolute
+
 // PendingFor is how long a person has for signing in, and what the browser's cookie should last.
 const PendingFor = pending
 

@@ -30,10 +30,11 @@ type sessionRecord struct {
 
 // CreateSession adds a session under its token.
 func (s *Store) CreateSession(ctx context.Context, token bridge.Secret, v bridge.Session) error {
-	return s.put(ctx, "store.CreateSession", sessionKey(token), sessionRecord{
+	r := sessionRecord{
 		Account: string(v.Account), Person: personFields(v.Person),
 		CreatedAt: v.CreatedAt.UTC(), SeenAt: v.SeenAt.UTC(), Expires: v.Expires.Unix(),
-	}, absent, nil)
+	}
+	return s.create(ctx, "store.CreateSession", v.Account, sessionKey(token), r, v.CreatedAt.Add(signin.LongestSession))
 }
 
 // Session returns the session with that token, or NotFound if there is none or if it has expired.
