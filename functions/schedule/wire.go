@@ -9,34 +9,45 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/config"
 	"github.com/referralbridge/referralbridge/internal/connect"
+	"github.com/referralbridge/referralbridge/internal/doctor"
 	"github.com/referralbridge/referralbridge/internal/effect"
+	"github.com/referralbridge/referralbridge/internal/erasure"
 	"github.com/referralbridge/referralbridge/internal/importer"
 	"github.com/referralbridge/referralbridge/internal/invoke"
 	"github.com/referralbridge/referralbridge/internal/mail"
 	"github.com/referralbridge/referralbridge/internal/metric"
 	"github.com/referralbridge/referralbridge/internal/queue"
+	"github.com/referralbridge/referralbridge/internal/salesforce"
+	"github.com/referralbridge/referralbridge/internal/secrets"
 	"github.com/referralbridge/referralbridge/internal/store"
 )
 
 // settings are what the environment says.
 type settings struct {
-	table, imports, broker, baseURL, sender, stage string
+	table, appSecret, imports, broker, baseURL, sender, stage string
+
+	hosts salesforce.Hosts
 }
 
 func readSettings(env *config.Env) settings {
 	return settings{
-		table: env.Need("TABLE"), imports: env.Need("IMPORTS_QUEUE"), broker: env.Need("TOKEN_BROKER"),
+		table: env.Need("TABLE"), appSecret: env.Need("APP_SECRET"), imports: env.Need("IMPORTS_QUEUE"), broker: env.Need("TOKEN_BROKER"),
 		baseURL: env.Need("BASE_URL"), sender: env.Need("SENDER_ADDRESS"), stage: env.Need("STAGE"),
+		hosts: salesforce.Hosts{Simulator: env.Simulator()},
 	}
 }
 
 // sweeps are all that there is to look after, by the name that a schedule gives.
 func (s settings) sweeps(cloud aws.Config) map[string]sweeper {
-	rows := store.New(dynamodb.NewFromConfig(cloud), s.table, nil)
+	data := secrets.DataKeys(&secrets.Reader{Client: secretsmanager.NewFromConfig(cloud), ID: s.appSecret})
+	rows := store.New(dynamodb.NewFromConfig(cloud), s.table, data)
+	broker := invoke.Function[connect.Request, connect.Reply]{Client: lambda.NewFromConfig(cloud), Name: s.broker}
 	jobs := queue.Topic[importer.Job]{Client: sqs.NewFromConfig(cloud), URL: s.imports}
 	metrics := &metric.Log{Out: os.Stdout, Stage: s.stage, Now: time.Now}
 	return map[string]sweeper{
@@ -47,8 +58,24 @@ func (s settings) sweeps(cloud aws.Config) map[string]sweeper {
 		},
 		"keep-alive": connect.KeepAlive{
 			Grants: rows, Now: time.Now, Log: slog.Default(),
-			Broker: invoke.Function[connect.Request, connect.Reply]{Client: lambda.NewFromConfig(cloud), Name: s.broker},
-			Idle:   func(days float64) { metrics.Put("ConnectionIdleDays", metric.None, days) },
+			Broker: broker, Idle: func(days float64) { metrics.Put("ConnectionIdleDays", metric.None, days) },
+		},
+		"examine": doctor.Sweep{Doctor: s.doctor(rows, broker), Reports: rows},
+		"erase": erasure.Service{
+			Rows: rows, Connections: connect.Service{Connections: rows, Broker: broker},
+			Imports: importer.Service{Imports: rows, Now: time.Now}, Now: time.Now, Log: slog.Default(),
+		},
+	}
+}
+
+func (s settings) doctor(rows *store.Store, broker connect.Caller) doctor.Service {
+	toOrgs := s.hosts.HTTPClient()
+	return doctor.Service{
+		Connections: rows, Reports: rows, Now: time.Now,
+		Org: func(c bridge.Connection) doctor.Org {
+			return &salesforce.Client{HTTP: toOrgs, Hosts: s.hosts, Tokens: connect.Tokens{
+				Store: rows, Broker: broker, Account: c.Account, Connection: c.ID,
+			}}
 		},
 	}
 }
