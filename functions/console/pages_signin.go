@@ -31,7 +31,8 @@ func (v *visit) startSignIn() error {
 		return err
 	}
 	v.jar.Write(v.w, pendingCookie, browser, signin.PendingFor)
-	v.redirect(redirect)
+	v.w.Header().Set("Location", redirect) // without a body: the address has a state in it that no page should show
+	v.w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
 

@@ -64,6 +64,11 @@ func (p *Person) Connect(ctx context.Context) (bridge.ConnectionID, error) {
 	return bridge.ConnectionID(id), nil
 }
 
+// Disconnect ends a connection.
+func (p *Person) Disconnect(ctx context.Context, connection bridge.ConnectionID) error {
+	return p.fill(ctx, "/connections", "/connections/"+string(connection)+"/disconnect", nil)
+}
+
 // Campaign returns the campaign of that name.
 func (p *Person) Campaign(ctx context.Context, name string) (bridge.CampaignID, error) {
 	if err := p.Browser.Open(ctx, p.Console+"/campaigns"); err != nil {

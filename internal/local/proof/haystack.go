@@ -85,6 +85,24 @@ func (w writer) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// sees reports whether a text was seen at a place.
+func (h *haystack) sees(at place, text string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	seen := h.seen[at]
+	return seen != nil && slices.ContainsFunc(forms(text), func(form string) bool { return bytes.Contains(seen.Bytes(), []byte(form)) })
+}
+
+// size is how many bytes were seen.
+func (h *haystack) size() (n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, seen := range h.seen {
+		n += seen.Len()
+	}
+	return n
+}
+
 // leak is a mark where it must not be.
 type leak struct {
 	what  string
