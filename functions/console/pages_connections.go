@@ -5,11 +5,13 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/referralbridge/referralbridge/internal/apigw"
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/connect"
 	"github.com/referralbridge/referralbridge/internal/doctor"
+	"github.com/referralbridge/referralbridge/internal/importer"
 )
 
 type connections interface {
@@ -28,6 +30,9 @@ type connectionsPage struct {
 	Away        bool              // a consent was begun in this browser and has not come back
 	Environment string            // as chosen
 	Domain      string            // as typed
+	Callback    string            // what the callback URLs of an app begin with
+	OwnApp      bool              // the part about an app of one's own is open
+	Waiting     map[bridge.ConnectionID]importer.Waiting
 }
 
 // liveConnections returns the connections that the customer has not ended.
@@ -47,6 +52,10 @@ func (v *visit) showConnections(status int, found []problem) error {
 	page := connectionsPage{
 		Campaign: bridge.CampaignID(query.Get("campaign")), Away: !v.jar.Read(v.r, consentCookie).Empty(),
 		Environment: cmp.Or(query.Get("environment"), string(bridge.Production)), Domain: query.Get("domain"),
+		Callback: v.BaseURL + "/oauth/callback/", OwnApp: query.Get("problem") == string(connect.BadApp),
+	}
+	if page.Waiting, err = v.Imports.Waiting(v.ctx(), v.acc()); err != nil {
+		return err
 	}
 	notice := v.notice()
 	for _, c := range all {
@@ -57,7 +66,7 @@ func (v *visit) showConnections(status int, found []problem) error {
 		}
 		switch string(c.ID) {
 		case query.Get("connected"):
-			notice = c.OrgName + " is connected."
+			notice = c.OrgName + " is connected." + resumedWords(query.Get("resumed"))
 			v.firstLook(c)
 		case query.Get("disconnected"):
 			waiting, err := v.waiting(c)
@@ -78,6 +87,15 @@ func (v *visit) showConnections(status int, found []problem) error {
 		Title: "Salesforce accounts", Section: "connections", Notice: notice, Problems: found, Data: page,
 	})
 	return nil
+}
+
+// resumedWords says how many imports go on, if the text is a number.
+func resumedWords(text string) string {
+	n, err := strconv.Atoi(text)
+	if err != nil || n <= 0 {
+		return ""
+	}
+	return " " + plural(n, "import that waited goes", "imports that waited go") + " on."
 }
 
 // waiting says which imports a connection leaves behind when it ends.

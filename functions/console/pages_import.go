@@ -29,6 +29,7 @@ type followed interface {
 	Get(ctx context.Context, account bridge.AccountID, id bridge.ImportID) (importer.Progress, error)
 	List(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, before bridge.ImportID, limit int) ([]bridge.Import, error)
 	Outcomes(ctx context.Context, account bridge.AccountID, id bridge.ImportID) iter.Seq2[importer.Row, error]
+	Waiting(ctx context.Context, account bridge.AccountID) (map[bridge.ConnectionID]importer.Waiting, error)
 }
 
 type changed interface {

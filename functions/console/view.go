@@ -26,7 +26,7 @@ var pages = sync.OnceValue(func() map[string]*template.Template {
 		"number": number, "duration": duration, "about": about, "plural": plural, "total": total, "link": link, "list": list, "meter": meter,
 		"worst": worst, "level": func(l doctor.Level) badge { return findingLevels[l] },
 		"part":     func(data any) view { return view{Data: data} },
-		"outcomes": func() []outcomeWord { return outcomeWords }, "importState": importState, "connectionState": connectionState,
+		"outcomes": func() []outcomeWord { return outcomeWords }, "importState": importState, "connectionState": connectionState, "access": access,
 		"identifiers": func() []choice { return identifiers }, "events": func() []choice { return events },
 	}
 	shared := template.Must(template.New("").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))

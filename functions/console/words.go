@@ -51,7 +51,26 @@ var connectionStates = map[bridge.ConnectionStatus]badge{
 	bridge.Disconnected:   {"Disconnected", "secondary", "It was ended here."},
 }
 
-func connectionState(c bridge.Connection) badge { return connectionStates[c.Status] }
+// connectionState says how a connection stands.
+func connectionState(c bridge.Connection) badge {
+	state := connectionStates[c.Status]
+	if c.Status == bridge.NeedsAdmin && c.Code == connect.TokenRefused {
+		state.Text = "The org refuses even a token that it has just given us: an administrator should look at its session settings and at the app's IP restrictions. We try again every ten minutes."
+	}
+	return state
+}
+
+// access says by which app a connection came about, if it is not ours.
+func access(c bridge.Connection) string {
+	switch c.Access {
+	case bridge.OwnApp:
+		return "Your own"
+	case bridge.ClientCredentials:
+		return "Your own, as its “Run As” user"
+	default:
+		return ""
+	}
+}
 
 // findingLevels say how bad a finding of the doctor is.
 var findingLevels = map[doctor.Level]badge{
@@ -92,7 +111,9 @@ var consentProblems = map[connect.Problem]string{
 	connect.Expired:       "It took longer than ten minutes, so we gave up waiting. Please connect again.",
 	connect.OtherSession:  "You signed in here anew while you were at Salesforce. Please connect again.",
 	connect.NoExchange:    "Salesforce did not accept its own answer. Please connect again; if it happens again, the app's settings are wrong and we have to act.",
-	connect.OrgMismatch:   "Salesforce's answers named different orgs or users, so we did not connect. Please connect again; sign out of other orgs first.",
+	connect.OrgMismatch:   "Salesforce's answer is about another org than it should be, so nothing was changed. Sign out of Salesforce and reconnect with the same org; to add the other org, use the form below.",
+	connect.UserMismatch:  "You signed in as another user of this org, so nothing was changed. Reconnect with the user that the card shows; to connect the other user, use the form below.",
+	connect.BadApp:        "These are no consumer key and consumer secret. Salesforce shows them in the app's OAuth settings; please enter both again.",
 	connect.UntrustedHost: "The address of the org is not one of Salesforce's, so we did not connect.",
 	connect.AppRefused:    "The org does not let our app in. An administrator has to install it, or allow it for your user; see below.",
 	connect.NoAnswer:      "Salesforce could not be reached. Nothing was connected; please try again in a few minutes.",
@@ -106,6 +127,8 @@ func consentProblem(code connect.Problem) problem {
 		return problem{"", "The org was not connected. Please try again."}
 	case code == connect.BadDomain:
 		return problem{"domain", text}
+	case code == connect.BadApp:
+		return problem{"app_key", text}
 	default:
 		return problem{"", text}
 	}

@@ -6,14 +6,20 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/connect"
+	"github.com/referralbridge/referralbridge/internal/importer"
 	"github.com/referralbridge/referralbridge/internal/invoke"
+	"github.com/referralbridge/referralbridge/internal/queue"
 	"github.com/referralbridge/referralbridge/internal/salesforce"
 	"github.com/referralbridge/referralbridge/internal/signin"
 	"github.com/referralbridge/referralbridge/internal/store"
@@ -36,8 +42,8 @@ type sessions interface {
 
 // settings are what the environment says.
 type settings struct {
-	table, baseURL, broker, clientID string
-	hosts                            salesforce.Hosts
+	table, imports, baseURL, broker, clientID string
+	hosts                                     salesforce.Hosts
 }
 
 // routes puts the two ends of a consent together. It makes no request yet.
@@ -46,10 +52,18 @@ func (s settings) routes(cloud aws.Config) http.Handler {
 	once := lambda.NewFromConfig(cloud, func(o *lambda.Options) {
 		o.RetryMaxAttempts = 1 // Salesforce ends the grant of a code that is redeemed twice
 	})
+	imports := importer.Waker{Imports: rows, Jobs: queue.Topic[importer.Job]{Client: sqs.NewFromConfig(cloud), URL: s.imports}, Now: time.Now}
 	service := connect.Service{
 		Connections: rows, Consents: rows, BaseURL: s.baseURL,
 		Salesforce: salesforce.OAuth{ClientID: s.clientID, Hosts: s.hosts},
 		Broker:     invoke.Function[connect.Request, connect.Reply]{Client: once, Name: s.broker},
+		Resume: func(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID) (int, error) {
+			waited, err := imports.Wake(ctx, account, id)
+			if err != nil {
+				slog.WarnContext(ctx, "imports not resumed yet", "account", account, "connection", id, "err", err)
+			}
+			return waited.Imports, err
+		},
 	}
 	return routes(service, signin.Service{Store: rows}, signin.JarFor(s.baseURL))
 }
@@ -69,7 +83,9 @@ type handler struct {
 	jar      signin.Jar
 }
 
-// start sends a person to Salesforce. The form has environment, domain and, to come back to it, campaign.
+// start sends a person to Salesforce. The form has environment, domain and, to come back to it, campaign; with an app
+// of the customer's own app_key, app_secret and, if it needs nobody's consent, unattended; and to connect again
+// nothing but connection.
 func (h handler) start(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, largest)
 	token := h.jar.Read(r, signin.SessionCookie)
@@ -81,15 +97,25 @@ func (h handler) start(w http.ResponseWriter, r *http.Request) {
 	wish := connect.Wish{
 		Account: session.Account, Session: token, Campaign: bridge.CampaignID(r.PostFormValue("campaign")),
 		Environment: bridge.Environment(r.PostFormValue("environment")), Domain: r.PostFormValue("domain"),
+		Connection: bridge.ConnectionID(r.PostFormValue("connection")), Unattended: r.PostFormValue("unattended") != "",
+		App: bridge.App{
+			Key:    bridge.NewSecret(strings.TrimSpace(r.PostFormValue("app_key"))),
+			Secret: bridge.NewSecret(strings.TrimSpace(r.PostFormValue("app_secret"))),
+		},
 	}
 	departure, err := h.consents.Start(r.Context(), wish)
 	if err != nil {
 		kept := campaign(wish.Campaign)
-		if connect.ProblemOf(err) == connect.BadDomain { // the form comes back as it was filled in
+		if p := connect.ProblemOf(err); wish.Connection == "" && (p == connect.BadDomain || p == connect.BadApp) {
+			// The form comes back as it was filled in, but for the app: a secret does not belong into an address.
 			kept.Set("environment", string(wish.Environment))
 			kept.Set("domain", wish.Domain[:min(len(wish.Domain), longestDomain)])
 		}
 		problem(w, r, connect.ProblemOf(err), kept, err)
+		return
+	}
+	if departure.URL == "" {
+		arrived(w, departure.Arrival)
 		return
 	}
 	h.jar.Write(w, browserCookie, departure.Browser, departure.Lifetime)
@@ -119,8 +145,16 @@ func (h handler) callback(w http.ResponseWriter, r *http.Request) {
 		problem(w, r, connect.ProblemOf(err), nil, err)
 		return
 	}
-	query = campaign(arrival.Campaign)
-	query.Set("connected", string(arrival.Connection))
+	arrived(w, arrival)
+}
+
+// arrived sends the person back to the console with what came of it.
+func arrived(w http.ResponseWriter, a connect.Arrival) {
+	query := campaign(a.Campaign)
+	query.Set("connected", string(a.Connection))
+	if a.Resumed > 0 {
+		query.Set("resumed", strconv.Itoa(a.Resumed))
+	}
 	leave(w, "/connections?"+query.Encode())
 }
 

@@ -101,7 +101,7 @@ func (w *world) service() connect.Service {
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	return connect.Service{
 		Connections: w.rows, Consents: w.rows, Salesforce: app, BaseURL: w.site.URL, Now: w.Now,
-		Broker: &connect.Broker{Grants: w.rows, Connections: w.rows, Salesforce: app, Now: w.Now, Log: quiet},
+		Broker: &connect.Broker{Grants: w.rows, Connections: w.rows, Salesforce: app, Apps: w.rows, Now: w.Now, Log: quiet},
 	}
 }
 

@@ -26,7 +26,7 @@ func main() {
 	slog.SetDefault(lambdacontext.NewLogger())
 	var env config.Env
 	s := settings{
-		table: env.Need("TABLE"), baseURL: env.Need("BASE_URL"), broker: env.Need("TOKEN_BROKER"),
+		table: env.Need("TABLE"), imports: env.Need("IMPORTS_QUEUE"), baseURL: env.Need("BASE_URL"), broker: env.Need("TOKEN_BROKER"),
 		clientID: env.Need("SALESFORCE_CLIENT_ID"), hosts: salesforce.Hosts{Simulator: env.Simulator()},
 	}
 	aws, err := awsconfig.LoadDefaultConfig(context.Background())

@@ -14,8 +14,10 @@ type Service struct {
 	Consents    consents
 	Salesforce  consentPage
 	Broker      Caller
-	BaseURL     string           // where Salesforce sends people back to, without a slash at the end
-	Now         func() time.Time // time.Now unless set
+	BaseURL     string // where Salesforce sends people back to, without a slash at the end
+	// Resume sets going what waits for a connection, which works again, and returns how much it is. It may be nil.
+	Resume func(context.Context, bridge.AccountID, bridge.ConnectionID) (int, error)
+	Now    func() time.Time // time.Now unless set
 }
 
 func (s Service) now() time.Time {
@@ -57,12 +59,12 @@ type Wish struct {
 }
 
 // Departure is where to send the person, and the token that their browser has to bring back. With an app
-// that needs no consent there is nowhere to go: Arrived is the connection then.
+// that needs no consent there is nowhere to go: URL is empty, and Arrival says how it ended.
 type Departure struct {
 	URL      string
 	Browser  bridge.Secret
 	Lifetime time.Duration // of Browser
-	Arrived  bridge.ConnectionID
+	Arrival  Arrival
 }
 
 // Start begins a consent, or connects at once if none is needed. For a host that is not Salesforce's the
@@ -106,7 +108,7 @@ func (s Service) Start(ctx context.Context, w Wish) (Departure, error) {
 		}
 	}
 	if access == bridge.ClientCredentials {
-		return Departure{Arrived: held.Connection}, nil
+		return Departure{Arrival: s.arrive(ctx, w.Account, held.Connection, w.Campaign)}, nil
 	}
 	state, browser := bridge.NewToken(), bridge.NewToken()
 	consent := Consent{
@@ -143,6 +145,16 @@ type Return struct {
 type Arrival struct {
 	Connection bridge.ConnectionID
 	Campaign   bridge.CampaignID // where the person came from; may be empty
+	Resumed    int               // how many imports had waited for the connection, and go on
+}
+
+// arrive sets going what waited. If that fails it goes on by itself, later.
+func (s Service) arrive(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID, campaign bridge.CampaignID) Arrival {
+	arrival := Arrival{Connection: id, Campaign: campaign}
+	if s.Resume != nil {
+		arrival.Resumed, _ = s.Resume(ctx, account, id)
+	}
+	return arrival
 }
 
 // Finish turns a consent into a connection. A state works once, whatever comes of it. ProblemOf says
@@ -183,7 +195,7 @@ func (s Service) Finish(ctx context.Context, r Return) (Arrival, error) {
 	if err != nil {
 		return Arrival{}, bridge.E(op, "", err)
 	}
-	return Arrival{Connection: reply.Connection, Campaign: consent.Campaign}, nil
+	return s.arrive(ctx, consent.Account, reply.Connection, consent.Campaign), nil
 }
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

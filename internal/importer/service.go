@@ -28,6 +28,7 @@ type Service struct {
 type history interface {
 	importRows
 	beginner
+	runningRows
 	sheets
 }
 
