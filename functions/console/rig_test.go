@@ -111,6 +111,22 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
+// table is everything that lies in the table, as JSON.
+func (r *rig) table(t *testing.T) string {
+	t.Helper()
+	data, err := r.cloud.DynamoDB.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all struct {
+		Tables []struct{ Items json.RawMessage }
+	}
+	if err := json.Unmarshal(data, &all); err != nil {
+		t.Fatal(err)
+	}
+	return string(all.Tables[0].Items)
+}
+
 func serve(t *testing.T, h http.Handler) string {
 	t.Helper()
 	server := httptest.NewServer(h)
