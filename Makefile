@@ -38,7 +38,7 @@ test: ## Test everything that needs Go only
 check: lint template conformance browser ## Lint, check the template, and test with what must be installed first
 
 .PHONY: prove
-prove: ## Run an experiment: WHAT=import
+prove: ## Run an experiment: WHAT=import|connections
 	@$(local) prove $(WHAT) $(ARGS)
 
 .PHONY: bench

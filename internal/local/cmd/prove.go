@@ -3,12 +3,40 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/referralbridge/referralbridge/internal/local/proof"
 )
+
+// experiments are what can be proved, each with its figures.
+var experiments = map[string]struct {
+	begins string
+	run    func(ctx context.Context, tell func(format string, args ...any)) (figures, error)
+}{
+	"import": {
+		"importing with kills, then for memory, then through the hour's limit; about a quarter of an hour",
+		func(ctx context.Context, tell func(string, ...any)) (figures, error) {
+			return proof.Imports(ctx, ".", tell)
+		},
+	},
+	"connections": {
+		"every state of the token refresh, a canary, the attacks, and a storm of 100 workers; some minutes",
+		func(ctx context.Context, tell func(string, ...any)) (figures, error) {
+			return proof.ProveConnections(ctx, ".", tell)
+		},
+	},
+}
+
+// figures are what an experiment found. They encode as JSON.
+type figures interface {
+	Err() error // which promise does not hold
+}
 
 // prove runs experiments and ends with what they found as one line of JSON. It fails if a promise does not hold.
 func prove(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -16,21 +44,19 @@ func prove(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(args) > 0 {
 		what = args[0]
 	}
-	if what != "import" || len(args) > 1 {
-		fmt.Fprintln(stderr, "prove: what? There is: import")
+	experiment, known := experiments[what]
+	if !known || len(args) > 1 {
+		fmt.Fprintln(stderr, "prove: what? There is: "+strings.Join(slices.Sorted(maps.Keys(experiments)), ", "))
 		return errUsage
 	}
 	began := time.Now()
 	tell := func(format string, args ...any) {
 		fmt.Fprintf(stdout, "%6s  %s\n", time.Since(began).Round(time.Second), fmt.Sprintf(format, args...))
 	}
-	tell("importing with kills, then for memory, then through the hour's limit; about a quarter of an hour")
-	found, err := proof.Imports(ctx, ".", tell)
-	if err != nil {
-		return err
+	tell("%s", experiment.begins)
+	found, failed := experiment.run(ctx, tell)
+	if failed == nil {
+		failed = found.Err()
 	}
-	if err := json.NewEncoder(stdout).Encode(found); err != nil {
-		return err
-	}
-	return found.Err()
+	return errors.Join(json.NewEncoder(stdout).Encode(found), failed)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -34,8 +35,7 @@ type Import struct {
 
 // Err says which promise does not hold.
 func (i Import) Err() error {
-	var broken []error
-	for what, holds := range map[string]bool{
+	return broken(map[string]bool{
 		"at least 50 kills":                      i.Kills >= 50,
 		"nothing lost":                           i.Lost == 0,
 		"nothing doubled":                        i.Doubled == 0,
@@ -44,12 +44,18 @@ func (i Import) Err() error {
 		"at least 0.97 of the allowance used":    i.AllowanceUsed >= 0.97,
 		"no answer of 429":                       i.Answers429 == 0,
 		"at most 1.05 of the best possible time": i.TimeOverBest > 0 && i.TimeOverBest <= 1.05,
-	} {
-		if !holds {
-			broken = append(broken, errors.New("not so: "+what))
+	})
+}
+
+// broken says which promises do not hold.
+func broken(promises map[string]bool) error {
+	var errs []error
+	for _, what := range slices.Sorted(maps.Keys(promises)) {
+		if !promises[what] {
+			errs = append(errs, errors.New("not so: "+what))
 		}
 	}
-	return errors.Join(broken...)
+	return errors.Join(errs...)
 }
 
 const (
