@@ -129,12 +129,17 @@ func newStillWorld(t *testing.T, options simulated.Options) (*world, *clock) {
 
 func createTable(t *testing.T, db *dynamodb.Client) {
 	t.Helper()
-	name, pk, sk := "table", "pk", "sk"
+	name, pk, sk, due, shard, dueAt := "table", "pk", "sk", "due", "shard", "dueAt"
 	_, err := db.CreateTable(t.Context(), &dynamodb.CreateTableInput{
 		TableName: &name, BillingMode: types.BillingModePayPerRequest,
 		AttributeDefinitions: []types.AttributeDefinition{
 			{AttributeName: &pk, AttributeType: types.ScalarAttributeTypeS}, {AttributeName: &sk, AttributeType: types.ScalarAttributeTypeS},
+			{AttributeName: &shard, AttributeType: types.ScalarAttributeTypeS}, {AttributeName: &dueAt, AttributeType: types.ScalarAttributeTypeN},
 		},
+		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
+			IndexName: &due, Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
+			KeySchema: []types.KeySchemaElement{{AttributeName: &shard, KeyType: types.KeyTypeHash}, {AttributeName: &dueAt, KeyType: types.KeyTypeRange}},
+		}},
 		KeySchema: []types.KeySchemaElement{{AttributeName: &pk, KeyType: types.KeyTypeHash}, {AttributeName: &sk, KeyType: types.KeyTypeRange}},
 	})
 	if err != nil {
@@ -154,26 +159,37 @@ func (w *world) service() connect.Service {
 // connect gives consent as the org's admin and returns the connection.
 func (w *world) connect() bridge.ConnectionID {
 	w.t.Helper()
-	s := w.service()
-	session := bridge.NewToken()
-	departure, err := s.Start(w.t.Context(), connect.Wish{Account: account, Session: session, Environment: bridge.Production})
+	id, err := w.consent(connect.Wish{Environment: bridge.Production}, "")
 	if err != nil {
-		w.t.Fatalf("start: %v", err)
+		w.t.Fatalf("connect: %v", err)
+	}
+	return id
+}
+
+// consent goes the whole way that a wish needs, as a user of the org; the admin if it is empty.
+func (w *world) consent(wish connect.Wish, user string) (bridge.ConnectionID, error) {
+	w.t.Helper()
+	s := w.service()
+	wish.Account, wish.Session = account, bridge.NewToken()
+	departure, err := s.Start(w.t.Context(), wish)
+	if err != nil || departure.URL == "" {
+		return departure.Arrival.Connection, err
+	}
+	environment := wish.Environment
+	if wish.Connection != "" {
+		environment = w.connection(wish.Connection).Environment
 	}
 	arrival, err := s.Finish(w.t.Context(), connect.Return{
-		Account: account, Session: session, Browser: departure.Browser, Environment: bridge.Production,
-		State: bridge.NewSecret(parse(w.t, departure.URL).Get("state")), Code: w.allow(departure.URL),
+		Account: account, Session: wish.Session, Browser: departure.Browser, Environment: environment,
+		State: bridge.NewSecret(parse(w.t, departure.URL).Get("state")), Code: w.allow(departure.URL, user),
 	})
-	if err != nil {
-		w.t.Fatalf("finish: %v", err)
-	}
-	return arrival.Connection
+	return arrival.Connection, err
 }
 
 // allow presses the button on the org's consent page and returns the code that comes back.
-func (w *world) allow(page string) bridge.Secret {
+func (w *world) allow(page, user string) bridge.Secret {
 	w.t.Helper()
-	response, err := w.person.PostForm(page, url.Values{"decision": {"allow"}})
+	response, err := w.person.PostForm(page, url.Values{"decision": {"allow"}, "user": {user}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
