@@ -94,6 +94,34 @@ func TestInBrowser(t *testing.T) {
 	b.wait("[data-connection][data-state=active]")
 	b.look("connections")
 
+	b.click(`[data-connection] a[href$="/doctor"]`)
+	b.wait("[data-finding=duplicate_rule]")
+	b.look("doctor-later")
+	well := w.Org.Switches()
+	ill := well
+	ill.Edition, ill.HiddenFields, ill.HiddenObjects = "Professional Edition", salesforce.Names{"Contact.Phone", "Contact.HasOptedOutOfEmail"}, salesforce.Names{"Account"}
+	ill.MissingPermissions, ill.DailyRequests = salesforce.Names{"ViewSetup", "CustomizeApplication"}, 20
+	w.Org.SetSwitches(ill)
+	b.click("#examine-form button")
+	b.wait("[data-finding=fields_hidden]")
+	b.look("doctor-many")
+	b.open("/connections")
+	b.wait("[data-connection] [data-finding=fields_hidden]")
+	b.look("connections-finding")
+	ill = well
+	ill.UserDeactivated = true
+	w.Org.SetSwitches(ill)
+	b.click(`[data-connection] a[href$="/doctor"]`)
+	b.click("#examine-form button")
+	b.wait("[data-finding=user_inactive]")
+	b.look("doctor-user-inactive")
+	w.Org.SetSwitches(well)
+	b.click(`form[action="/oauth/start"] button`)
+	b.wait("button[value=allow]")
+	b.click("button[value=allow]")
+	b.wait("[data-connection][data-state=active]")
+	b.look("connections-reconnected")
+
 	b.open(campaign + "/settings")
 	b.look("settings")
 	b.open(campaign)
@@ -134,6 +162,21 @@ func TestInBrowser(t *testing.T) {
 	b.wait("[data-connection][data-state=disconnected]")
 	b.click(`form[action="/sign-out"] button`)
 	b.eventually("signing out ends at the sign-in page", `location.pathname === "/sign-in"`)
+
+	b.click("#sign-in")
+	b.wait("form")
+	b.click("form button")
+	b.wait("[data-person]")
+	b.open("/account/erase")
+	b.look("erase")
+	b.fill("#confirm", "erase")
+	b.click("#erase-form button")
+	b.wait("[data-problem=confirm]")
+	b.look("erase-not-confirmed")
+	b.fill("#confirm", "ERASE")
+	b.click("#erase-form button")
+	b.wait("[data-erased]")
+	b.look("erased")
 
 	b.complaints()
 }
