@@ -142,6 +142,9 @@ func (w *World) start(ctx context.Context, o Options) error {
 
 // Close ends everything, and keeps the state if it is to be kept.
 func (w *World) Close() error {
+	if w.Hero != nil {
+		w.Hero.Close() // first, so that its webhooks meet nobody who is gone
+	}
 	var err error
 	if w.Stack != nil {
 		err = w.Stack.Close()

@@ -18,9 +18,10 @@ const largestBody = 1 << 20
 // call is a call of the API while it is answered.
 type call struct {
 	*parameters
-	*campaign         // of the path; nil if it names none
-	member    *member // of the path; nil if it names none
-	now       int64   // Unix seconds
+	*campaign           // of the path; nil if it names none
+	member    *member   // of the path; nil if it names none
+	now       int64     // Unix seconds
+	changed   []*member // so far, by this call
 }
 
 // endpoint does what a call asks for and returns its data. The lock is held.
@@ -193,7 +194,9 @@ func (s *Service) run(r *http.Request, run endpoint, c *call) (any, error) {
 			return nil, errNoSubscriber
 		}
 	}
-	return run(s, c)
+	data, err := run(s, c)
+	s.tellUpdated(c.campaign, c.changed...)
+	return data, err
 }
 
 var errNoSubscriber = refuse("subscriber_not_found", "There is no such verified subscriber")

@@ -84,6 +84,7 @@ type campaign struct {
 	ranks        ranking
 	transactions map[string]Transaction // by transaction id
 	rewards      []Reward
+	webhooks     []*Webhook
 	sorted       map[string][]*member // members by an order; gone after each change
 }
 

@@ -50,6 +50,7 @@ func (s *Service) controls(mux *http.ServeMux) {
 	mux.HandleFunc("POST /__control/lists/{uuid}/verify/{id}", func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, map[string]bool{"verified": s.Verify(r.PathValue("uuid"), r.PathValue("id"))})
 	})
+	s.webhookControls(mux)
 	mux.HandleFunc("GET /__control/token", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, map[string]string{"token": s.Token()})
 	})

@@ -20,6 +20,9 @@ type Options struct {
 	Lists       []List           // the campaigns; nil means three examples
 	Subscribers int              // that many more in the first campaign
 
+	WebhookSecret string            // the key of signatures; empty means one made from Seed
+	Transport     http.RoundTripper // takes what is sent to webhooks; nil means a plain one
+
 	Limit      int           // calls in a window; 0 means 5,000
 	Window     time.Duration // 0 means an hour
 	WindowKind WindowKind    // "" means Fixed
@@ -34,6 +37,15 @@ type Options struct {
 	Inactive         bool      // the account is refused as inactive
 	PendingByDefault bool      // a referral of a goal with several events is pending even if status does not ask for it
 	RefuseRepeats    bool      // an event that was completed before is an error instead of subscriber_retrieved
+
+	Signature        Encoding      // of webhooks; "" means Base64
+	SignaturePrefix  bool          // sha256= stands before it
+	WebhookUpdates   Updates       // what subscriber_updated is told of; "" means ByFields
+	WebhookTimeout   time.Duration // real time that a webhook has to answer; 0 means 10 s
+	WebhookDelay     time.Duration // from an event to the first attempt, on the Service's clock
+	WebhookSpread    time.Duration // up to that much more, at random: events overtake each other
+	WebhookDuplicate int           // every such event is delivered twice; 0 means none
+	WebhookDrop      int           // every such event is lost; 0 means none
 
 	FaultRules Rules                        // faults by rule
 	Faults     func(r *http.Request) *Fault // faults by code, asked first; it may read the body; nil is no fault
@@ -81,6 +93,7 @@ func Flags(fs *flag.FlagSet) *Options {
 	number(fs, &o.Speed, "speed", parseFloat, 0.001, 1e6, "how much faster than real time the clock runs: 60 makes an hour a minute")
 	fs.Uint64Var(&o.Seed, "seed", 0, "`number` from which ids, codes and the default token are made")
 	fs.StringVar(&o.Token, "token", "", "the API `token` that is accepted (default: 40 hexadecimal digits made from -seed)")
+	fs.StringVar(&o.WebhookSecret, "webhook-secret", "", "the `key` of webhooks' signatures (default: 40 hexadecimal digits made from -seed)")
 	number(fs, &o.Subscribers, "subscribers", strconv.Atoi, 0, 1e7, "`number` of made-up subscribers to add to the first campaign")
 	switches(fs, o)
 	return o
@@ -102,6 +115,14 @@ func switches(fs *flag.FlagSet, o *Options) {
 	fs.BoolVar(&o.Inactive, "inactive", o.Inactive, "refuse the account as inactive")
 	fs.BoolVar(&o.PendingByDefault, "pending-by-default", o.PendingByDefault, "make referrals of goals with several events pending even if status does not ask for it")
 	fs.BoolVar(&o.RefuseRepeats, "refuse-repeats", o.RefuseRepeats, "refuse an event that was completed before")
+	choice(fs, &o.Signature, "webhook-signature", "how webhooks are signed", Base64, Base64URL, Hex, Unsigned)
+	fs.BoolVar(&o.SignaturePrefix, "webhook-signature-prefix", o.SignaturePrefix, "write sha256= before signatures")
+	choice(fs, &o.WebhookUpdates, "webhook-updates", "what webhooks are told of as an update of a subscriber", ByFields, ByEverything)
+	number(fs, &o.WebhookTimeout, "webhook-timeout", time.ParseDuration, time.Millisecond, time.Minute, "real `time` that a webhook has to answer")
+	number(fs, &o.WebhookDelay, "webhook-delay", time.ParseDuration, 0, time.Hour, "`time` from an event to the first attempt to tell a webhook")
+	number(fs, &o.WebhookSpread, "webhook-spread", time.ParseDuration, 0, time.Hour, "`time` up to which events wait in addition, at random, so that they overtake each other")
+	number(fs, &o.WebhookDuplicate, "webhook-duplicate", strconv.Atoi, 0, 1e9, "tell webhooks twice of every such `number` of events; 0 of none")
+	number(fs, &o.WebhookDrop, "webhook-drop", strconv.Atoi, 0, 1e9, "lose every such `number` of events; 0 loses none")
 	fs.Var(&o.FaultRules, "faults", "`rules` such as \"500 every 10; cut every 50 on /confirm; 429 times 3\"; kinds: "+strings.Join(kindNames(), ", "))
 }
 
@@ -117,6 +138,9 @@ func (o *Options) fill() {
 	o.CallsLeft = either(o.CallsLeft, Number)
 	o.Empty = either(o.Empty, Quotes)
 	o.AuthStatus = either(o.AuthStatus, http.StatusBadRequest)
+	o.Signature = either(o.Signature, Base64)
+	o.WebhookUpdates = either(o.WebhookUpdates, ByFields)
+	o.WebhookTimeout = either(o.WebhookTimeout, 10*time.Second)
 }
 
 func either[T comparable](value, fallback T) T {

@@ -36,6 +36,20 @@ func (s *Service) pages(mux *http.ServeMux) {
 		back(w, r, "/lists/"+r.PathValue("uuid"), "Verified.")
 	})
 	mux.HandleFunc("POST /lists/{uuid}/subscribers/{id}/delete", s.deleteByHand)
+	mux.HandleFunc("GET /lists/{uuid}/webhooks", s.webhooksPage)
+	mux.HandleFunc("POST /lists/{uuid}/webhooks", s.changeWebhook)
+	mux.HandleFunc("POST /lists/{uuid}/webhooks/{id}", s.changeWebhook)
+	mux.HandleFunc("POST /lists/{uuid}/webhooks/{id}/switch", s.switchWebhook)
+	mux.HandleFunc("POST /lists/{uuid}/webhooks/{id}/test", s.testByHand)
+	mux.HandleFunc("POST /lists/{uuid}/webhooks/{id}/delete", func(w http.ResponseWriter, r *http.Request) {
+		s.DeleteWebhook(r.PathValue("uuid"), r.PathValue("id"))
+		back(w, r, "/lists/"+r.PathValue("uuid")+"/webhooks", "Deleted.")
+	})
+	mux.HandleFunc("GET /deliveries", s.deliveriesPage)
+	mux.HandleFunc("POST /webhook-secret", func(w http.ResponseWriter, r *http.Request) {
+		s.RenewWebhookSecret()
+		back(w, r, "/deliveries", "The webhook secret is a new one. What happened before is still signed with the old one.")
+	})
 	mux.HandleFunc("GET /mails", s.mailsPage)
 	mux.HandleFunc("GET /faults", s.faultsPage)
 	mux.HandleFunc("POST /faults", s.changeSwitches)
@@ -127,7 +141,8 @@ func (s *Service) listPage(w http.ResponseWriter, r *http.Request) {
 		Page, Pages int
 		Previous    int
 		Next        int
-	}{listRow{c.List, len(c.members), len(c.byID) - len(c.members)}, len(everybody), rows, search, number, pages, number - 1, (number + 1) % (pages + 1)})
+		Webhooks    int
+	}{listRow{c.List, len(c.members), len(c.byID) - len(c.members)}, len(everybody), rows, search, number, pages, number - 1, (number + 1) % (pages + 1), len(c.webhooks)})
 }
 
 type subscriberRow struct {
@@ -169,7 +184,7 @@ func (s *Service) deleteByHand(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	c.remove(c.byID[r.PathValue("id")])
+	s.delete(c, c.byID[r.PathValue("id")], s.now().Unix())
 	back(w, r, "/lists/"+c.UUID, "Deleted.")
 }
 
@@ -240,13 +255,17 @@ func (s *Service) faultsPage(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Service) changeSwitches(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
 	values := s.settings()
 	for name, value := range values {
 		_, isOnOff := map[string]bool{"true": true, "false": true}[value]
 		switch {
 		case isOnOff:
 			values[name] = strconv.FormatBool(r.FormValue(name) == "on")
-		default:
+		case r.Form.Has(name):
 			values[name] = r.FormValue(name)
 		}
 	}

@@ -175,5 +175,6 @@ func promote(s *Service, c *call) (any, error) {
 	c.member.PromotedAt = c.now
 	c.touch(c.member)
 	s.automate(c.Automations.PromotedReward, c.now, c.campaign, c.member, "Promoted Reward")
+	s.tell(SubscriberPromoted, c.campaign, c.member, nil)
 	return c.show(c.member, "subscriber_promoted"), nil
 }

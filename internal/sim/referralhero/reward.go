@@ -36,7 +36,7 @@ func rewards(_ *Service, c *call) (any, error) {
 	}{"rewards_retrieved", page, pages}, err
 }
 
-func updateReward(_ *Service, c *call) (any, error) {
+func updateReward(s *Service, c *call) (any, error) {
 	r, err := c.reward(nil)
 	if err != nil {
 		return nil, err
@@ -48,11 +48,14 @@ func updateReward(_ *Service, c *call) (any, error) {
 	r.Status = status
 	if status != "canceled" {
 		r.SentDate = c.now
+		if m := c.byID[r.SubscriberID]; m != nil {
+			s.tell(RewardSent, c.campaign, m, r)
+		}
 	}
 	return shownReward{"reward_updated", *r}, nil
 }
 
-func unlockReward(_ *Service, c *call) (any, error) {
+func unlockReward(s *Service, c *call) (any, error) {
 	if c.member.PromotedAt == 0 {
 		return nil, refuse("subscriber_not_promoted", "The subscriber is not promoted")
 	}
@@ -61,6 +64,7 @@ func unlockReward(_ *Service, c *call) (any, error) {
 		return nil, err
 	}
 	r.UnlockedDate = c.now
+	s.tell(RewardUnlocked, c.campaign, c.member, r)
 	return shownReward{"reward_unlocked", *r}, nil
 }
 

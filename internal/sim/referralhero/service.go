@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// Service is a simulated ReferralHero with one account. It is safe for use by several goroutines.
+// Service is a simulated ReferralHero with one account. It is safe for use by several goroutines. Close ends what it
+// does in the background.
 type Service struct {
 	routes http.Handler
 
@@ -24,6 +25,7 @@ type Service struct {
 	began     time.Time     // on the given clock; Speed applies from here
 	skew      time.Duration // added to the clock, so that it does not run backwards after Restore
 	token     string
+	secrets   WebhookSecrets
 	source    *rand.ChaCha8
 	random    *rand.Rand
 	limiter   limiter
@@ -31,6 +33,7 @@ type Service struct {
 	campaigns []*campaign // as they were made
 	mails     mailbox
 	counts    counter
+	courier   *courier
 	entries   int // given as ids to transactions and rewards so far
 }
 
@@ -53,6 +56,11 @@ func New(o Options) *Service {
 		s.addCampaign(list)
 	}
 	s.populate(o.Subscribers)
+	s.secrets.Current = s.hex(40)
+	if o.WebhookSecret != "" {
+		s.secrets.Current = o.WebhookSecret
+	}
+	s.courier = newCourier(o.Transport)
 	s.routes = s.handler()
 	return s
 }

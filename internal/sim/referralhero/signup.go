@@ -2,6 +2,7 @@ package referralhero
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 )
 
@@ -81,6 +82,7 @@ func (s *Service) verify(c *campaign, m *member, now int64) {
 	m.VerifiedAt, m.LastUpdatedAt = now, now
 	c.enter(m)
 	c.count(m, 1)
+	s.tell(NewRegistration, c, m, nil)
 	switch {
 	case m.referrer == nil:
 		s.automate(c.Automations.Welcome, now, c, m, "Welcome")
@@ -92,6 +94,7 @@ func (s *Service) verify(c *campaign, m *member, now int64) {
 		s.reward(c, m, now)
 	}
 	m.referrer.LastUpdatedAt = now
+	s.tellUpdated(c, m.referrer)
 }
 
 // reward does what a referral that was just confirmed means to the referrer: a mail, and any bonus.
@@ -104,11 +107,13 @@ func (s *Service) reward(c *campaign, m *member, now int64) {
 	for _, bonus := range c.Bonuses {
 		if bonus.Referrals == advocate.PeopleReferred {
 			s.entries++
-			c.rewards = append(c.rewards, Reward{
+			earned := Reward{
 				ID: s.entries, Name: bonus.Title, Status: "pending", Referrals: bonus.Referrals,
 				CreatedAt: now, UnlockedDate: now, Referral: m.Email,
 				SubscriberEmail: advocate.Email, SubscriberID: advocate.ID,
-			})
+			}
+			c.rewards = append(c.rewards, earned)
+			s.tell(RewardUnlocked, c, advocate, &earned)
 		}
 	}
 }
@@ -168,6 +173,9 @@ func update(s *Service, c *call) (any, error) {
 			return nil, err
 		}
 	}
+	if s.options.WebhookUpdates == ByFields { // else each change is told
+		s.tell(SubscriberUpdated, c.campaign, m, nil)
+	}
 	return c.show(m, "subscriber_updated"), nil
 }
 
@@ -191,10 +199,28 @@ func qualification(c *call) (endpoint, error) {
 func (c *call) touch(m *member) {
 	m.LastUpdatedAt = c.now
 	c.sorted = nil
+	if !slices.Contains(c.changed, m) {
+		c.changed = append(c.changed, m)
+	}
 }
 
-func deleteSubscriber(_ *Service, c *call) (any, error) {
+func deleteSubscriber(s *Service, c *call) (any, error) {
 	shown := c.show(c.member, "subscriber_deleted")
-	c.remove(c.member)
+	s.delete(c.campaign, c.member, c.now)
 	return shown, nil
+}
+
+// delete takes somebody out of a campaign. Those who were never verified were never told of either.
+func (s *Service) delete(c *campaign, m *member, now int64) {
+	if m.VerifiedAt == 0 {
+		c.remove(m)
+		return
+	}
+	s.tell(SubscriberDeleted, c, m, nil)
+	above := m.referrer
+	c.remove(m)
+	if above != nil {
+		above.LastUpdatedAt = now
+		s.tellUpdated(c, above)
+	}
 }

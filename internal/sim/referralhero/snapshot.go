@@ -11,10 +11,11 @@ import (
 )
 
 // snapshot is all that a Service must not forget. Switches are not part of it: they come from the command
-// line at each start.
+// line at each start. Nor are deliveries: what was on its way is lost, as in an outage.
 type snapshot struct {
 	At         time.Time          `json:"at"`
 	Token      string             `json:"token"`
+	Secrets    WebhookSecrets     `json:"webhook_secrets"`
 	Random     []byte             `json:"random"` // state of the generator, so that no id is made twice
 	Entries    int                `json:"entries"`
 	Limiter    limiter            `json:"limiter"`
@@ -28,6 +29,7 @@ type campaignSnapshot struct {
 	Subscribers  []Subscriber  `json:"subscribers"` // in order of sign-up
 	Transactions []Transaction `json:"transactions,omitempty"`
 	Rewards      []Reward      `json:"rewards,omitempty"`
+	Webhooks     []Webhook     `json:"webhooks,omitempty"`
 }
 
 // Snapshot returns everything that Restore needs to go on from here, as JSON. Calls are answered meanwhile.
@@ -48,12 +50,12 @@ func (s *Service) copy() (snapshot, error) {
 		return snapshot{}, err
 	}
 	saved := snapshot{
-		At: s.now(), Token: s.token, Random: random, Entries: s.entries,
+		At: s.now(), Token: s.token, Secrets: s.secrets, Random: random, Entries: s.entries,
 		Limiter: s.limiter, WindowKind: s.options.WindowKind, Mails: s.mails.copy(),
 	}
 	saved.Limiter.Times = slices.Clone(s.limiter.Times)
 	for _, c := range s.campaigns {
-		saved.Campaigns = append(saved.Campaigns, campaignSnapshot{c.List, c.subscribers(), c.allTransactions(), slices.Clone(c.rewards)})
+		saved.Campaigns = append(saved.Campaigns, campaignSnapshot{c.List, c.subscribers(), c.allTransactions(), slices.Clone(c.rewards), c.allWebhooks()})
 	}
 	return saved, nil
 }
@@ -80,7 +82,7 @@ func (c *campaign) subscribers() []Subscriber {
 }
 
 // Restore replaces what the Service knows by what Snapshot returned. The clock goes on no earlier than it was
-// then. A token that was given to New stays. After an error nothing has changed.
+// then. A token or a key of signatures that was given to New stays. After an error nothing has changed.
 func (s *Service) Restore(data []byte) error {
 	var saved snapshot
 	if err := json.Unmarshal(data, &saved); err != nil {
@@ -104,6 +106,10 @@ func (s *Service) Restore(data []byte) error {
 	s.source, s.random = source, rand.New(source)
 	s.campaigns, s.entries, s.mails = campaigns, saved.Entries, saved.Mails
 	s.token = cmp.Or(s.options.Token, saved.Token)
+	if saved.Secrets.Current != "" { // older snapshots have none
+		s.secrets = saved.Secrets
+		s.secrets.Current = cmp.Or(s.options.WebhookSecret, s.secrets.Current)
+	}
 	if behind := saved.At.Sub(s.now()); behind > 0 {
 		s.skew += behind
 	}
@@ -140,5 +146,11 @@ func (from campaignSnapshot) restore() (*campaign, error) {
 		c.transactions[t.TransactionID] = t
 	}
 	c.rewards = from.Rewards
+	for _, h := range from.Webhooks {
+		if err := h.check(); err != nil {
+			return nil, err
+		}
+		c.webhooks = append(c.webhooks, &h)
+	}
 	return c, nil
 }

@@ -88,7 +88,10 @@ func addTransactions(s *Service, c *call) (any, error) {
 	}
 	for _, row := range rows {
 		values, _ := row.(map[string]any)
-		_, _ = s.record(&call{parameters: &parameters{values: values}, campaign: c.campaign, now: c.now})
+		one := &call{parameters: &parameters{values: values}, campaign: c.campaign, now: c.now}
+		if _, err := s.record(one); err == nil {
+			s.tellUpdated(one.campaign, one.changed...)
+		}
 	}
 	s.mails.send(c.now, c.campaign, Subscriber{Name: "Owner of the account"}, "Bulk transactions")
 	return struct {
