@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/connect"
 )
 
 var sameSecret = cmp.Comparer(func(a, b bridge.Secret) bool { return a.Reveal() == b.Reveal() })
@@ -181,4 +182,67 @@ func TestSettleGrant(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestWhatIsToBeKeptAliveAndTold(t *testing.T) {
+	t.Parallel()
+	s := newStore(t)
+	c, g := create(t, s, "c_1", acme)
+	due := g.IssuedAt.Add(7 * 24 * time.Hour)
+	idle := func(at time.Time, want ...connect.IdleGrant) {
+		t.Helper()
+		got, err := s.IdleGrants(t.Context(), at)
+		if diff := cmp.Diff(got, want, cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Errorf("IdleGrants: %v, got - want +\n%s", err, diff)
+		}
+	}
+	untold := func(want ...connect.Untold) {
+		t.Helper()
+		got, err := s.UntoldConnections(t.Context(), c.StatusAt.Add(time.Hour), 10)
+		if diff := cmp.Diff(got, want, cmpopts.EquateEmpty()); err != nil || diff != "" {
+			t.Errorf("UntoldConnections: %v, got - want +\n%s", err, diff)
+		}
+	}
+	settle := func(change func(*bridge.Grant)) {
+		t.Helper()
+		next := g
+		change(&next)
+		c, err := s.Connection(t.Context(), "a_1", "c_1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Status, c.Untold = next.Status, next.Status != bridge.Active
+		if err := s.SettleGrant(t.Context(), g, next, &c); err != nil {
+			t.Fatal(err)
+		}
+		g = next
+		wantGrant(t, s, g)
+	}
+	idle(due.Add(-time.Second))
+	idle(due, connect.IdleGrant{Account: "a_1", Connection: "c_1", Due: due})
+	settle(func(g *bridge.Grant) { g.RefreshedAt = g.IssuedAt.Add(time.Hour); g.Access.Version++ })
+	idle(due)
+	idle(due.Add(time.Hour), connect.IdleGrant{Account: "a_1", Connection: "c_1", Due: due.Add(time.Hour)})
+	untold()
+
+	settle(func(g *bridge.Grant) { g.Status = bridge.NeedsReconnect })
+	idle(due.Add(time.Hour)) // nothing keeps the dead alive
+	untold(connect.Untold{Account: "a_1", Connection: "c_1"})
+	read, err := s.Connection(t.Context(), "a_1", "c_1")
+	if err != nil || !read.Untold {
+		t.Errorf("untold: %t, %v", read.Untold, err)
+	}
+	stale := read
+	stale.Version--
+	if err := s.ToldConnection(t.Context(), stale); bridge.KindOf(err) != bridge.Conflict {
+		t.Errorf("told, from an old version: %v, want a conflict", err)
+	}
+	if err := s.ToldConnection(t.Context(), read); err != nil {
+		t.Error(err)
+	}
+	untold()
+
+	own := bridge.App{Key: bridge.NewSecret("the key"), Secret: bridge.NewSecret("the secret")}
+	settle(func(g *bridge.Grant) { g.App, g.Generation = own, g.Generation+1 })
+	settle(func(g *bridge.Grant) { g.App, g.Generation = bridge.App{}, g.Generation+1 })
 }
