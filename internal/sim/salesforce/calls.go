@@ -10,7 +10,7 @@ type Counts struct {
 	Token int `json:"token"` // of the token endpoint
 	Login int `json:"login"` // of the rest of OAuth
 	Query int `json:"query"` // queries and their further pages
-	Other int `json:"other"` // of the rest of the REST API
+	Other int `json:"other"` // of the rest of the REST API, and of the Metadata API
 	// API counts the calls that the org's daily allowance pays for: Query and Other with a live access token.
 	API         int `json:"api"`
 	Refused     int `json:"refused"` // for want of allowance
@@ -42,7 +42,7 @@ func (c *calls) begin(kind Kind) {
 		c.counts.Login++
 	case KindQuery:
 		c.counts.Query++
-	case KindOther:
+	case KindOther, KindMetadata:
 		c.counts.Other++
 	}
 	c.counts.InFlight++

@@ -59,6 +59,9 @@ func (o *Org) controlRoutes(mux *http.ServeMux) {
 		s := o.Switches()
 		err := decodeStrictly(r, &s)
 		if err == nil {
+			err = s.check()
+		}
+		if err == nil {
 			o.SetSwitches(s)
 		}
 		return o.Switches(), err
@@ -120,8 +123,19 @@ func (o *Org) Token(user string) (string, error) {
 // check refuses a rule that could not do what it says.
 func (r Rule) check() error {
 	switch {
-	case r.Kind != "" && r.Kind != KindToken && r.Kind != KindLogin && r.Kind != KindQuery && r.Kind != KindOther && r.Kind != KindAPI:
-		return refuse(400, "INVALID", "kind is none of token, login, query, other, api: "+string(r.Kind))
+	case r.Kind != "" && r.Kind != KindToken && r.Kind != KindLogin && r.Kind != KindQuery && r.Kind != KindOther && r.Kind != KindAPI && r.Kind != KindMetadata && r.Kind != KindRecord:
+		return refuse(400, "INVALID", "kind is none of token, login, query, other, api, metadata, record: "+string(r.Kind))
+	case r.Kind == KindRecord:
+		switch {
+		case r.Status != 0 || r.HTML || r.Drop || r.Delay != 0 || r.Path != "":
+			return refuse(400, "INVALID", "a rule for records has code and message, and nothing that is for requests")
+		case r.Operation != "" && r.Operation != "create" && r.Operation != "update" && r.Operation != "delete":
+			return refuse(400, "INVALID", "operation is none of create, update, delete: "+r.Operation)
+		case r.Skip < 0 || r.Times < 0:
+			return refuse(400, "INVALID", "skip and times cannot be negative")
+		}
+	case r.Object != "" || r.Operation != "" || r.Field != "" || r.Contains != "":
+		return refuse(400, "INVALID", "object, operation, field and contains are for rules of the kind record")
 	case r.Status != 0 && (r.Status < 400 || r.Status > 599):
 		return refuse(400, "INVALID", "status is no error")
 	case r.Status == 0 && (r.Code != "" || r.Message != "" || r.HTML):

@@ -8,14 +8,14 @@ import (
 
 // describeGlobal lists the objects.
 func (o *Org) describeGlobal(w http.ResponseWriter, c call) error {
-	o.mu.RLock()
+	release := o.share(c)
 	var list []map[string]any
 	for _, name := range slices.Sorted(maps.Keys(o.tables)) {
-		if !o.switches.HiddenObjects.have(o.tables[name].name) {
+		if t := o.tables[name]; !t.tooling && !o.switches.HiddenObjects.have(t.name) {
 			list = append(list, o.tables[name].brief(c.version))
 		}
 	}
-	o.mu.RUnlock()
+	release()
 	answerJSON(w, http.StatusOK, map[string]any{"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": list})
 	return nil
 }
@@ -35,9 +35,9 @@ func (b *object) brief(version string) map[string]any {
 
 // describeBriefly answers at an object's own URL.
 func (o *Org) describeBriefly(w http.ResponseWriter, c call) error {
-	o.mu.RLock()
+	release := o.share(c)
 	t, err := o.object(c)
-	o.mu.RUnlock()
+	release()
 	if err != nil {
 		return err
 	}
@@ -48,17 +48,17 @@ func (o *Org) describeBriefly(w http.ResponseWriter, c call) error {
 // describe tells all about an object, as far as the user's field-level security shows it: a hidden
 // field looks like one that is not there.
 func (o *Org) describe(w http.ResponseWriter, c call) error {
-	o.mu.RLock()
+	release := o.share(c)
 	t, err := o.object(c)
 	fields := []map[string]any{}
 	if err == nil {
 		for _, f := range t.fields {
-			if o.visible(c.user, t.object, f) {
-				fields = append(fields, o.describeField(t, f))
+			if may := o.rights(c.author(), t.object, f); may.read {
+				fields = append(fields, o.describeField(t, f, may))
 			}
 		}
 	}
-	o.mu.RUnlock()
+	release()
 	if err != nil {
 		return err
 	}
@@ -70,16 +70,19 @@ func (o *Org) describe(w http.ResponseWriter, c call) error {
 	return nil
 }
 
-func (o *Org) describeField(t *table, f *field) map[string]any {
-	writable := !f.readOnly && !t.readOnly && f.derive == nil
+func (o *Org) describeField(t *table, f *field, may access) map[string]any {
+	writable := may.edit && !f.readOnly && !t.readOnly && f.derive == nil
 	about := map[string]any{
 		"name": f.name, "label": f.label, "type": string(f.kind), "soapType": f.kind.soapType(), "length": f.length, "byteLength": 3 * f.length,
-		"precision": 0, "scale": f.scale, "digits": 0, "custom": false, "nillable": !f.required, "createable": writable,
+		"precision": 0, "scale": f.scale, "digits": 0, "custom": f.custom, "nillable": !f.required, "createable": writable,
 		"updateable": writable && !f.createOnly, "filterable": true, "sortable": true, "groupable": f.kind.text() || f.kind.id(),
-		"idLookup": f.kind == kindID || f.kind == kindEmail, "externalId": false, "unique": false, "caseSensitive": false, "calculated": false,
+		"idLookup": f.kind == kindID || f.kind == kindEmail || f.external || f.unique, "externalId": f.external, "unique": f.unique, "caseSensitive": f.caseSensitive, "calculated": false,
 		"nameField": f.name == "Name", "defaultedOnCreate": f.kind == kindBoolean || f.name == "OwnerId" || f.readOnly,
 		"restrictedPicklist": f.kind == kindPicklist, "permissionable": !f.basic, "deprecatedAndHidden": false,
 		"picklistValues": o.picklist(t, f), "referenceTo": []string{}, "relationshipName": nil, "defaultValue": nil, "inlineHelpText": nil,
+	}
+	if f.help != "" {
+		about["inlineHelpText"] = f.help
 	}
 	if f.to != "" {
 		about["referenceTo"], about["relationshipName"] = []string{f.to}, f.relation
@@ -87,6 +90,8 @@ func (o *Org) describeField(t *table, f *field) map[string]any {
 	switch {
 	case f.kind == kindInt:
 		about["digits"] = 9
+	case f.precision > 0:
+		about["precision"] = f.precision
 	case f.kind.number():
 		about["precision"] = 16 + f.scale
 	case f.kind == kindBoolean:

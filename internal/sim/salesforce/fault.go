@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -18,7 +19,10 @@ const (
 	KindLogin Kind = "login" // the rest of OAuth: authorize, revoke, introspect, userinfo, identity
 	KindQuery Kind = "query" // query, queryAll and their locators
 	KindOther Kind = "other" // the rest of the REST API
-	KindAPI   Kind = "api"   // query and other together; only in a Rule
+	KindAPI   Kind = "api"   // query, other and metadata together; only in a Rule
+
+	KindMetadata Kind = "metadata" // the Metadata API over SOAP
+	KindRecord   Kind = "record"   // no request: a record that is written; only in a Rule
 )
 
 func kindOf(r *http.Request) Kind {
@@ -28,7 +32,10 @@ func kindOf(r *http.Request) Kind {
 		return KindToken
 	case strings.HasPrefix(path, "/services/oauth2/"), strings.HasPrefix(path, "/id/"), strings.HasPrefix(path, "/.well-known/"):
 		return KindLogin
+	case strings.HasPrefix(path, metadataEndpoint):
+		return KindMetadata
 	case strings.HasPrefix(path, "/services/"):
+		path = strings.Replace(path, "/tooling/", "/", 1)
 		if parts := strings.Split(path, "/"); len(parts) > 4 && (parts[4] == "query" || parts[4] == "queryAll") {
 			return KindQuery
 		}
@@ -99,18 +106,28 @@ type Fault struct {
 	Drop bool `json:"drop,omitempty"`
 }
 
-// Rule says which requests a fault happens to.
+// Rule says which requests a fault happens to. One of KindRecord says instead which records are refused whenever
+// anybody writes them, with Code (FIELD_CUSTOM_VALIDATION_EXCEPTION if it is empty) and Message: a validation rule, a
+// locked row, a trigger of the customer's that fails.
 type Rule struct {
-	Kind  Kind   `json:"kind,omitempty"`  // empty: any
+	Kind  Kind   `json:"kind,omitempty"`  // empty: any request
 	Path  string `json:"path,omitempty"`  // what the request's path and query contain; empty: anything
 	Skip  int    `json:"skip,omitempty"`  // how many requests it spares first
 	Times int    `json:"times,omitempty"` // how many requests it happens to; 0: all, until the rule is taken away
+
+	// Of a record, each of which may be empty: its object, what is done to it (create, update, delete), and what
+	// one of its fields contains, in capitals or not.
+	Object    string `json:"object,omitempty"`
+	Operation string `json:"operation,omitempty"`
+	Field     string `json:"field,omitempty"`
+	Contains  string `json:"contains,omitempty"`
+
 	Fault
 }
 
 func (r Rule) matches(kind Kind, request *http.Request) bool {
 	switch {
-	case r.Kind == KindAPI && kind != KindQuery && kind != KindOther:
+	case r.Kind == KindAPI && kind != KindQuery && kind != KindOther && kind != KindMetadata:
 		return false
 	case r.Kind != "" && r.Kind != KindAPI && r.Kind != kind:
 		return false
@@ -160,11 +177,7 @@ func (o *Org) fault(kind Kind, r *http.Request) Fault {
 			continue
 		}
 		fault := rule.Fault
-		if rule.Times == 1 {
-			o.faults.rules = append(o.faults.rules[:i], o.faults.rules[i+1:]...)
-		} else if rule.Times > 1 {
-			rule.Times--
-		}
+		o.faults.use(i)
 		o.mu.Unlock()
 		return fault
 	}
@@ -177,6 +190,17 @@ func (o *Org) fault(kind Kind, r *http.Request) Fault {
 	return Fault{}
 }
 
+// use counts that a rule has happened once more, and forgets it after its last time.
+func (f *faults) use(i int) {
+	switch rule := &f.rules[i]; rule.Times {
+	case 0:
+	case 1:
+		f.rules = slices.Delete(f.rules, i, i+1)
+	default:
+		rule.Times--
+	}
+}
+
 // answer writes the error that a fault stands for.
 func (f Fault) answer(w http.ResponseWriter, kind Kind) {
 	switch {
@@ -187,6 +211,8 @@ func (f Fault) answer(w http.ResponseWriter, kind Kind) {
 			f.Status, http.StatusText(f.Status))
 	case kind == KindToken || kind == KindLogin:
 		answerJSON(w, f.Status, map[string]string{"error": orElse(f.Code, "server_error"), "error_description": f.Message})
+	case kind == KindMetadata:
+		answerFault(w, refuse(f.Status, orElse(f.Code, "SERVER_UNAVAILABLE"), f.Message))
 	default:
 		answerError(w, refuse(f.Status, orElse(f.Code, "SERVER_UNAVAILABLE"), f.Message))
 	}

@@ -59,15 +59,17 @@ type Org struct {
 	cursors cursors
 
 	mu       sync.RWMutex
-	tables   map[string]*table      // by folded name
-	hidden   map[id]map[string]bool // by user: fields, as object.field, folded
+	tables   map[string]*table        // by folded name
+	profiles map[id]map[string]bool   // by user: what SetVisible said of fields, as object.field, folded
+	granted  map[id]map[string]access // by user: what permission sets say of fields, named likewise; see regrant
+	journal  journal
 	switches Switches
 	faults   faults
 }
 
 // New returns an org with its data in place. It panics if OrganizationID or the id of a contact is not one.
 func New(options Options) *Org {
-	o := &Org{options: options, hidden: map[id]map[string]bool{}}
+	o := &Org{options: options, profiles: map[id]map[string]bool{}}
 	setDefault(&o.options.Name, "Acme Outdoor")
 	setDefault(&o.options.OrganizationID, DefaultOrganizationID)
 	setDefault(&o.options.Username, "admin@acme.example")
@@ -109,13 +111,8 @@ func (o *Org) now() time.Time { return o.options.Now().Truncate(time.Second) }
 
 func (o *Org) table(object string) *table { return o.tables[fold(object)] }
 
-// visible reports whether a user's field-level security shows a field. The caller holds the lock.
-func (o *Org) visible(user id, b *object, f *field) bool {
-	return f.basic || !o.hidden[user][fold(b.name+"."+f.name)] && !o.switches.HiddenFields.have(b.name+"."+f.name)
-}
-
-// SetVisible shows a field to a user or hides it, as an administrator does by field-level security. A
-// field that cannot be hidden stays visible. user is a username; the names are those of the API.
+// SetVisible shows a field to a user or hides it, as an administrator does by the field-level security of a profile,
+// whatever permission sets say. A field that cannot be hidden stays visible. user is a username; the names are those of the API.
 func (o *Org) SetVisible(user, object, field string, visible bool) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -125,14 +122,10 @@ func (o *Org) SetVisible(user, object, field string, visible bool) error {
 		return refuse(404, "NOT_FOUND", "no such user or field")
 	}
 	key := fold(t.name + "." + field)
-	if visible {
-		delete(o.hidden[who.id()], key)
-		return nil
+	if o.profiles[who.id()] == nil {
+		o.profiles[who.id()] = map[string]bool{}
 	}
-	if o.hidden[who.id()] == nil {
-		o.hidden[who.id()] = map[string]bool{}
-	}
-	o.hidden[who.id()][key] = true
+	o.profiles[who.id()][key] = visible
 	return nil
 }
 
@@ -158,10 +151,11 @@ func (o *Org) userValue(user id, field string) string {
 
 // seed fills the tables.
 func (o *Org) seed() {
-	o.tables = map[string]*table{}
+	tables := map[string]*table{}
 	for name, b := range newSchema() {
-		o.tables[name] = newTable(b)
+		tables[name] = newTable(b)
 	}
+	o.adopt(tables)
 	founded := time.Date(2022, 5, 2, 9, 0, 0, 0, time.UTC)
 	o.put("Organization", map[string]string{"Id": string(o.orgID), "Name": o.options.Name, "OrganizationType": "Enterprise Edition",
 		"InstanceName": "USA5G", "DefaultLocaleSidKey": "en_US", "LanguageLocaleKey": "en_US", "TimeZoneSidKey": "GMT",

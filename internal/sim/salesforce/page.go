@@ -263,7 +263,7 @@ func (o *Org) editRecord(w http.ResponseWriter, r *http.Request, object string) 
 	}
 	err = nil
 	if len(changes) > 0 {
-		err = o.update(o.admin, t, at, changes)
+		err = o.update(o.visitor(), t, at, changes)
 	}
 	o.mu.Unlock()
 	o.edited(w, r, object, err)
@@ -292,7 +292,7 @@ func (o *Org) edited(w http.ResponseWriter, r *http.Request, object string, err 
 // addRole gives an opportunity one more contact.
 func (o *Org) addRole(w http.ResponseWriter, r *http.Request) {
 	o.mu.Lock()
-	_, err := o.create(o.admin, o.table("OpportunityContactRole"), map[string]any{"OpportunityId": r.PathValue("id"),
+	_, err := o.create(o.visitor(), o.table("OpportunityContactRole"), map[string]any{"OpportunityId": r.PathValue("id"),
 		"ContactId": r.PostFormValue("contact"), "Role": r.PostFormValue("role"), "IsPrimary": r.PostFormValue("primary") != ""})
 	o.mu.Unlock()
 	o.edited(w, r, "Opportunity", err)
@@ -344,6 +344,10 @@ func (o *Org) setFaults(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		s.DailyRequests = daily
+		if err := s.check(); err != nil {
+			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+			return
+		}
 		o.SetSwitches(s)
 	default:
 		for _, p := range presets {

@@ -66,6 +66,12 @@ func (o *Org) query(w http.ResponseWriter, c call) error { return o.runQuery(w, 
 // queryAll is query with the deleted records.
 func (o *Org) queryAll(w http.ResponseWriter, c call) error { return o.runQuery(w, c, true) }
 
+// queryTooling is query by the Tooling API, which knows more objects.
+func (o *Org) queryTooling(w http.ResponseWriter, c call) error {
+	c.tooling = true
+	return o.runQuery(w, c, false)
+}
+
 func (o *Org) runQuery(w http.ResponseWriter, c call, all bool) error {
 	values, err := url.ParseQuery(c.URL.RawQuery)
 	if err != nil || !values.Has("q") {
@@ -84,9 +90,8 @@ func (o *Org) runQuery(w http.ResponseWriter, c call, all bool) error {
 }
 
 func (o *Org) firstPage(c call, q *soql, all bool) ([]byte, error) {
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	s, err := o.plan(q, c.user, all)
+	defer o.share(c)()
+	s, err := o.plan(q, c, all)
 	if err != nil {
 		return nil, err
 	}
@@ -94,6 +99,10 @@ func (o *Org) firstPage(c call, q *soql, all bool) ([]byte, error) {
 		return []byte(`{"totalSize":` + strconv.Itoa(s.total()) + `,"done":true,"records":[]}`), nil
 	}
 	of := &cursor{search: s, user: c.user, found: s.find(), opened: o.options.Now()}
+	if s.single() && len(of.found) > 1 {
+		return nil, refuse(http.StatusBadRequest, "MALFORMED_QUERY", "When retrieving results with Metadata or FullName fields, the query qualifications "+
+			"must specify no more than one row for retrieval. Result size: "+strconv.Itoa(len(of.found)))
+	}
 	size, name := batchSize(c.Request), ""
 	if len(of.found) > size {
 		name = o.cursors.keep(of)
@@ -109,9 +118,9 @@ func (o *Org) queryMore(w http.ResponseWriter, c call) error {
 	if err != nil || !ok || from < 0 || from >= len(of.found) {
 		return refuse(http.StatusBadRequest, "INVALID_QUERY_LOCATOR", "invalid query locator")
 	}
-	o.mu.RLock()
+	release := o.share(c)
 	body := of.page(from, batchSize(c.Request), name, c)
-	o.mu.RUnlock()
+	release()
 	answerRaw(w, body)
 	return nil
 }

@@ -3,6 +3,7 @@ package salesforce
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,13 +19,29 @@ func refuse(status int, code, message string, fields ...string) error {
 	return &apiError{status: status, code: code, message: message, fields: fields}
 }
 
-// create adds a record with the given fields, as user. The caller holds the lock for writing.
-func (o *Org) create(user id, t *table, input map[string]any) (id, error) {
+// author is on whose behalf records are written, and how.
+type author struct {
+	user           id
+	everything     bool // sees and edits every field: a person at the org's own pages
+	saveDuplicates bool // a duplicate rule that only warns does not stop it
+}
+
+// create adds a record with the given fields, and whatever comes with it, or nothing at all. The caller holds the
+// lock for writing.
+func (o *Org) create(by author, t *table, input map[string]any) (created id, err error) {
+	err = o.attempt(func() error {
+		created, err = o.insert(by, t, input)
+		return err
+	})
+	return created, err
+}
+
+func (o *Org) insert(by author, t *table, input map[string]any) (id, error) {
 	if t.readOnly {
 		return "", refuse(400, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "entity type cannot be inserted: "+t.label)
 	}
 	values := make([]string, t.width)
-	if err := o.assign(user, t, values, input, true); err != nil {
+	if err := o.assign(by, t, values, input, true); err != nil {
 		return "", err
 	}
 	var missing []string
@@ -45,21 +62,28 @@ func (o *Org) create(user id, t *table, input map[string]any) (id, error) {
 	created := t.nextID()
 	set("Id", string(created))
 	set("CreatedDate", now)
-	set("CreatedById", string(user))
+	set("CreatedById", string(by.user))
 	if f := t.field("OwnerId"); f != nil && values[f.at] == "" {
-		values[f.at] = string(user)
+		values[f.at] = string(by.user)
 	}
-	o.store(user, t, -1, values)
+	if err := o.examine(by, t, -1, values); err != nil {
+		return "", err
+	}
+	o.store(by.user, t, -1, values)
 	if contact := t.field("ContactId"); t.name == "Opportunity" && values[contact.at] != "" {
-		_, err := o.create(user, o.table("OpportunityContactRole"), map[string]any{
+		_, err := o.create(by, o.table("OpportunityContactRole"), map[string]any{
 			"OpportunityId": string(created), "ContactId": values[contact.at], "IsPrimary": true})
 		return created, err
 	}
 	return created, nil
 }
 
-// update changes the given fields of the record at a position. The caller holds the lock for writing.
-func (o *Org) update(user id, t *table, at int, input map[string]any) error {
+// update changes the given fields of the record at a position, or nothing at all. The caller holds the lock for writing.
+func (o *Org) update(by author, t *table, at int, input map[string]any) error {
+	return o.attempt(func() error { return o.change(by, t, at, input) })
+}
+
+func (o *Org) change(by author, t *table, at int, input map[string]any) error {
 	if t.readOnly {
 		return refuse(400, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "entity type cannot be updated: "+t.label)
 	}
@@ -67,32 +91,52 @@ func (o *Org) update(user id, t *table, at int, input map[string]any) error {
 		return refuse(404, "ENTITY_IS_DELETED", "entity is deleted")
 	}
 	values := t.rows[at].values(t.width)
-	if err := o.assign(user, t, values, input, false); err != nil {
+	if err := o.assign(by, t, values, input, false); err != nil {
 		return err
 	}
-	o.store(user, t, at, values)
+	if err := o.examine(by, t, at, values); err != nil {
+		return err
+	}
+	o.store(by.user, t, at, values)
 	return nil
 }
 
 // remove marks the record at a position as deleted, and the contact roles of what it was part of.
-func (o *Org) remove(user id, t *table, at int) error {
+func (o *Org) remove(by author, t *table, at int) error {
+	return o.attempt(func() error { return o.discard(by, t, at) })
+}
+
+func (o *Org) discard(by author, t *table, at int) error {
 	if t.readOnly || t.deleted == nil {
 		return refuse(400, "INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id")
+	}
+	if err := o.mayAdminister(t.object); err != nil {
+		return err
 	}
 	if t.isDeleted(t.rows[at]) {
 		return refuse(404, "ENTITY_IS_DELETED", "entity is deleted")
 	}
 	values := t.rows[at].values(t.width)
+	if err := o.injected("delete", t, values); err != nil {
+		return err
+	}
 	values[t.deleted.at] = "true"
-	o.store(user, t, at, values)
-	if t.name == "Opportunity" {
-		for _, at := range o.children("OpportunityContactRole", "OpportunityId", values[0]) {
-			if err := o.remove(user, o.table("OpportunityContactRole"), at); err != nil {
+	o.store(by.user, t, at, values)
+	for _, part := range partsOf[t.name] {
+		for _, at := range o.children(part.object, part.reference, values[0]) {
+			if err := o.remove(by, o.table(part.object), at); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// partsOf names the records that go when the record that they belong to goes, by its object.
+var partsOf = map[string][]struct{ object, reference string }{
+	"Opportunity": {{"OpportunityContactRole", "OpportunityId"}},
+	"PermissionSet": {{"PermissionSetAssignment", "PermissionSetId"}, {"FieldPermissions", "ParentId"},
+		{"ObjectPermissions", "ParentId"}},
 }
 
 // children returns the positions of the records, not deleted, that refer to a parent by an indexed field.
@@ -105,8 +149,12 @@ func (o *Org) children(object, reference, parent string) []int {
 			found = append(found, int(at))
 		}
 	}
-	slices.Sort(found)
-	return found
+	return sorted(found)
+}
+
+func sorted(positions []int) []int {
+	slices.Sort(positions)
+	return positions
 }
 
 // store writes a record's values, at a position or (-1) as a new one, and does what the org itself
@@ -148,6 +196,9 @@ func (o *Org) store(user id, t *table, at int, values []string) {
 		if at < 0 || changed("StageName") || changed("Amount") || changed("Probability") || changed("CloseDate") {
 			o.writeHistory(user, t, values, now)
 		}
+	case "PermissionSetAssignment", "FieldPermissions":
+		o.regrant()
+		o.journal.note(o.regrant)
 	case "OpportunityContactRole":
 		if values[t.field("IsPrimary").at] == "true" && values[t.deleted.at] == "" {
 			o.makePrimary(user, values)
@@ -201,17 +252,21 @@ func (o *Org) makePrimary(user id, role []string) {
 }
 
 // assign puts what came in into values, or says what is wrong with it.
-func (o *Org) assign(user id, t *table, values []string, input map[string]any, creating bool) error {
+func (o *Org) assign(by author, t *table, values []string, input map[string]any, creating bool) error {
 	var refused []string
 	for name := range input {
 		if name == "attributes" {
 			continue
 		}
 		f := t.field(name)
-		if f == nil || !o.visible(user, t.object, f) {
+		may := access{}
+		if f != nil {
+			may = o.rights(by, t.object, f)
+		}
+		if !may.read {
 			return refuse(400, "INVALID_FIELD", fmt.Sprintf("No such column '%s' on sobject of type %s", name, t.name))
 		}
-		if f.readOnly || f.derive != nil || f.createOnly && !creating {
+		if !may.edit || f.readOnly || f.derive != nil || f.createOnly && !creating {
 			refused = append(refused, f.name)
 		}
 	}
@@ -263,7 +318,11 @@ func (o *Org) convert(t *table, f *field, v any) (string, error) {
 			return "", wrongType("double")
 		}
 		n, err := number.Float64()
-		if err != nil || n >= 1e16 || n <= -1e16 {
+		limit := 1e16
+		if f.precision > 0 {
+			limit = math.Pow10(f.precision - f.scale)
+		}
+		if err != nil || n >= limit || n <= -limit {
 			return "", refuse(400, "NUMBER_OUTSIDE_VALID_RANGE", f.label+": value outside of valid range on numeric field: "+number.String(), f.name)
 		}
 		return numberValue(round(n, f.scale)), nil
@@ -348,6 +407,8 @@ func (f *field) appendJSON(b []byte, value string) []byte {
 		return strconv.AppendBool(b, value == "true")
 	case value == "":
 		return append(b, "null"...)
+	case f.kind == kindComplex:
+		return append(b, value...)
 	case f.kind == kindInt:
 		return append(b, value...)
 	case f.kind.number():

@@ -4,7 +4,6 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -37,11 +36,19 @@ func (o *Org) newRoutes() http.Handler {
 		"/query":                    {"GET": (*Org).query},
 		"/queryAll":                 {"GET": (*Org).queryAll},
 		"/query/{locator}":          {"GET": (*Org).queryMore},
-		"/queryAll/{locator}":       {"GET": (*Org).queryMore},
+
+		"/tooling/query":                     {"GET": (*Org).queryTooling},
+		"/tooling/query/{locator}":           {"GET": (*Org).queryMore},
+		"/tooling/sobjects/CustomField":      {"POST": (*Org).createCustomField},
+		"/tooling/sobjects/CustomField/{id}": {"GET": (*Org).readCustomField, "PATCH": (*Org).updateCustomField, "DELETE": (*Org).deleteCustomField},
+
+		"/queryAll/{locator}": {"GET": (*Org).queryMore},
 	} {
-		mux.HandleFunc("/services/data/{version}"+path, o.data(resource))
-		mux.HandleFunc("/services/data/{version}"+path+"/{$}", o.data(resource)) // some clients end every path so
+		path = "/services/data/{version}" + path
+		mux.HandleFunc(path, o.data(resource))
+		mux.HandleFunc(path+"/{$}", o.data(resource)) // some clients end every path so
 	}
+	mux.HandleFunc("POST "+metadataEndpoint+"{version}", o.metadata)
 	mux.HandleFunc("/services/", func(w http.ResponseWriter, r *http.Request) {
 		answerError(w, refuse(http.StatusNotFound, "NOT_FOUND", "The requested resource does not exist"))
 	})
@@ -98,6 +105,26 @@ type call struct {
 	*http.Request
 	user    id
 	version string // such as 66.0
+	tooling bool   // of the Tooling API
+	within  bool   // part of a composite call, which holds the lock and has paid
+}
+
+// hold takes the lock for writing, unless the call is part of one that has it. The result gives it back.
+func (o *Org) hold(c call) (release func()) {
+	if c.within {
+		return func() {}
+	}
+	o.mu.Lock()
+	return o.mu.Unlock
+}
+
+// share is hold for reading.
+func (o *Org) share(c call) (release func()) {
+	if c.within {
+		return func() {}
+	}
+	o.mu.RLock()
+	return o.mu.RUnlock
 }
 
 // resource is what a path of the API does, by method.
@@ -186,13 +213,13 @@ func answerJSON(w http.ResponseWriter, status int, v any) {
 
 // answerError writes a refusal as REST does: an array of one.
 func answerError(w http.ResponseWriter, err error) {
-	var refusal *apiError
-	if !errors.As(err, &refusal) {
-		refusal = &apiError{status: http.StatusInternalServerError, code: "UNKNOWN_EXCEPTION", message: err.Error()}
-	}
+	refusal := asRefusal(err)
 	body := map[string]any{"message": refusal.message, "errorCode": refusal.code}
 	if len(refusal.fields) > 0 {
 		body["fields"] = refusal.fields
+	}
+	if refusal.duplicate != nil {
+		body["duplicateResut"] = refusal.duplicate // which is how the API spells it
 	}
 	answerJSON(w, refusal.status, []any{body})
 }
@@ -232,7 +259,7 @@ func (o *Org) limits(w http.ResponseWriter, c call) error {
 // object finds the object that a path names, as far as the API shows it.
 func (o *Org) object(c call) (*table, error) {
 	t := o.table(c.PathValue("type"))
-	if t == nil || o.switches.HiddenObjects.have(t.name) {
+	if t == nil || t.tooling || o.switches.HiddenObjects.have(t.name) {
 		return nil, refuse(http.StatusNotFound, "NOT_FOUND", "The requested resource does not exist")
 	}
 	return t, nil
@@ -296,13 +323,12 @@ func (o *Org) createRecord(w http.ResponseWriter, c call) error {
 
 // createLocked creates under the lock, which is given back before a client, maybe a slow one, is answered.
 func (o *Org) createLocked(c call, fields map[string]any) (*table, id, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	defer o.hold(c)()
 	t, err := o.object(c)
 	if err != nil {
 		return nil, "", err
 	}
-	created, err := o.create(c.user, t, fields)
+	created, err := o.create(c.author(), t, fields)
 	return t, created, err
 }
 
@@ -311,13 +337,12 @@ func (o *Org) updateRecord(w http.ResponseWriter, c call) error {
 	if err != nil {
 		return err
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	defer o.hold(c)()
 	t, at, err := o.record(c)
 	if err != nil {
 		return err
 	}
-	if err := o.update(c.user, t, at, fields); err != nil {
+	if err := o.update(c.author(), t, at, fields); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -325,13 +350,12 @@ func (o *Org) updateRecord(w http.ResponseWriter, c call) error {
 }
 
 func (o *Org) deleteRecord(w http.ResponseWriter, c call) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	defer o.hold(c)()
 	t, at, err := o.record(c)
 	if err != nil {
 		return err
 	}
-	if err := o.remove(c.user, t, at); err != nil {
+	if err := o.remove(c.author(), t, at); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -349,8 +373,7 @@ func (o *Org) readRecord(w http.ResponseWriter, c call) error {
 
 // writeRecord is the record that a path names, with the fields that the request names or all.
 func (o *Org) writeRecord(c call) ([]byte, error) {
-	o.mu.RLock()
-	defer o.mu.RUnlock()
+	defer o.share(c)()
 	t, at, err := o.record(c)
 	if err != nil {
 		return nil, err

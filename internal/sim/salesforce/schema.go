@@ -1,6 +1,9 @@
 package salesforce
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // kind is a field's type, by the name that describe gives it.
 type kind string
@@ -17,6 +20,9 @@ const (
 	kindCurrency  kind = "currency"
 	kindPercent   kind = "percent"
 	kindInt       kind = "int"
+	kindDouble    kind = "double"
+	kindTextArea  kind = "textarea"
+	kindComplex   kind = "complexvalue" // JSON
 	kindDate      kind = "date"
 	kindDatetime  kind = "datetime"
 )
@@ -24,13 +30,15 @@ const (
 // text reports whether values are compared as text, without case.
 func (k kind) text() bool {
 	switch k {
-	case kindString, kindEmail, kindPhone, kindURL, kindPicklist:
+	case kindString, kindEmail, kindPhone, kindURL, kindPicklist, kindTextArea:
 		return true
 	}
 	return false
 }
 
-func (k kind) number() bool { return k == kindCurrency || k == kindPercent || k == kindInt }
+func (k kind) number() bool {
+	return k == kindCurrency || k == kindPercent || k == kindInt || k == kindDouble
+}
 
 func (k kind) id() bool { return k == kindID || k == kindReference }
 
@@ -50,6 +58,14 @@ type field struct {
 	basic      bool // cannot be hidden from anybody
 	indexed    bool // look-ups by =, IN are fast
 
+	// What only custom fields have.
+	custom        bool
+	external      bool // upserts find records by it
+	unique        bool
+	caseSensitive bool // its values differ by case, too
+	precision     int  // digits of a number in all
+	help          string
+
 	// derive computes the value of a field that is not stored.
 	derive func(row) string
 
@@ -61,6 +77,8 @@ type object struct {
 	name, label, plural string
 	prefix              string // the first three characters of its ids
 	readOnly            bool   // no record is ever made or changed through the API
+	tooling             bool   // only the Tooling API knows it
+	setup               bool   // part of the org's setup, which is not written together with data
 	fields              []*field
 	byName              map[string]*field // by folded name
 	byRelation          map[string]*field // by folded relationship name
@@ -90,6 +108,12 @@ func (b *object) add(f *field) {
 }
 
 func (b *object) field(name string) *field { return b.byName[fold(name)] }
+
+// drop takes a column away. Its place in the rows stays empty.
+func (b *object) drop(f *field) {
+	b.fields = slices.DeleteFunc(b.fields, func(one *field) bool { return one == f })
+	delete(b.byName, fold(f.name))
+}
 
 // value reads a field of a row.
 func (f *field) value(r row) string {
@@ -224,6 +248,8 @@ func newSchema() map[string]*object {
 		),
 	}
 	objects = append(objects, setupObjects()...)
+	objects = append(objects, permissionObjects()...)
+	objects = append(objects, newCustomFieldObject())
 	schema := make(map[string]*object, len(objects))
 	for _, b := range objects {
 		switch b.name {

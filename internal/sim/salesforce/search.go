@@ -49,10 +49,11 @@ type planner struct {
 }
 
 // plan checks a statement against the schema and prepares it to run. The caller holds the lock.
-func (o *Org) plan(q *soql, user id, all bool) (*search, error) {
+func (o *Org) plan(q *soql, c call, all bool) (*search, error) {
+	user := c.user
 	p := &planner{org: o, user: user, q: q, now: o.now().UTC()}
 	t := o.tables[fold(q.from.names[0])]
-	if t == nil || o.switches.HiddenObjects.have(t.name) {
+	if t == nil || t.tooling && !c.tooling || o.switches.HiddenObjects.have(t.name) {
 		return nil, refuseAt(q.source, q.from.at, "INVALID_TYPE", fmt.Sprintf("sObject type '%s' is not supported. If you are attempting to use a custom object, "+
 			"be sure to append the '__c' after the entity name. Please reference your WSDL or the describe call for the appropriate names.", q.from))
 	}
@@ -553,6 +554,11 @@ func (s *search) find() []int32 {
 		found = found[:min(s.limit, len(found))]
 	}
 	return found
+}
+
+// single reports whether what is asked for can be had of one record at a time only.
+func (s *search) single() bool {
+	return s.table.tooling && slices.ContainsFunc(s.columns, func(c *column) bool { return c.name == "FullName" || c.name == "Metadata" })
 }
 
 // total counts the records that are asked for.

@@ -18,9 +18,22 @@ type Setup struct {
 	AddressRefused     bool   `json:"addressRefused"`     // the address that the app calls from is not on the list
 	DuplicatesAllowed  bool   `json:"duplicatesAllowed"`  // the standard duplicate rule for contacts is off
 
+	// DuplicateAction is what that rule does with a contact whose address another one has: "alert" (or empty), which an
+	// app may overrule, "allow" or "block".
+	DuplicateAction string `json:"duplicateAction,omitempty"`
+
 	MissingPermissions Names `json:"missingPermissions,omitempty"` // that no user has, such as "ViewSetup"
 	HiddenObjects      Names `json:"hiddenObjects,omitempty"`      // that no user may read, such as "Opportunity"
 	HiddenFields       Names `json:"hiddenFields,omitempty"`       // that no user may see, such as "Contact.Phone"
+}
+
+// check refuses what no org can be set up to.
+func (s Setup) check() error {
+	switch s.DuplicateAction {
+	case "", duplicateAlert, duplicateAllow, duplicateBlock:
+		return nil
+	}
+	return refuse(400, "INVALID", "duplicateAction is none of alert, allow, block: "+s.DuplicateAction)
 }
 
 // Names is a list that a form shows as text with commas.
@@ -129,7 +142,7 @@ func (s *Setup) setUp(r *http.Request) {
 	*s = Setup{
 		Edition: strings.TrimSpace(r.PostFormValue("edition")), APIDisabledForOrg: on("apiDisabledForOrg"), APIDisabledForUser: on("apiDisabledForUser"),
 		Locked: on("locked"), UserDeactivated: on("userDeactivated"), UserNotAllowed: on("userNotAllowed"), AddressRefused: on("addressRefused"),
-		DuplicatesAllowed: on("duplicatesAllowed"), MissingPermissions: parseNames(r.PostFormValue("missingPermissions")),
+		DuplicatesAllowed: on("duplicatesAllowed"), DuplicateAction: r.PostFormValue("duplicateAction"), MissingPermissions: parseNames(r.PostFormValue("missingPermissions")),
 		HiddenObjects: parseNames(r.PostFormValue("hiddenObjects")), HiddenFields: parseNames(r.PostFormValue("hiddenFields")),
 	}
 }

@@ -14,6 +14,7 @@ type snapshot struct {
 	Org     id                       `json:"organization"`
 	Tables  map[string]tableSnapshot `json:"tables"`
 	Hidden  map[id][]string          `json:"hidden,omitempty"` // fields, by user
+	Shown   map[id][]string          `json:"shown,omitempty"`
 	Grants  json.RawMessage          `json:"grants"`
 }
 
@@ -28,7 +29,7 @@ const snapshotVersion = 1
 // Snapshot returns the org's records, field-level security and grants as JSON, for Restore. Switches, fault
 // rules, counts and open query locators are not in it. Requests wait only while the rows are noted, not while they are written.
 func (o *Org) Snapshot() ([]byte, error) {
-	s := snapshot{Version: snapshotVersion, Org: o.orgID, Tables: map[string]tableSnapshot{}, Hidden: map[id][]string{}}
+	s := snapshot{Version: snapshotVersion, Org: o.orgID, Tables: map[string]tableSnapshot{}, Hidden: map[id][]string{}, Shown: map[id][]string{}}
 	o.auth.mu.Lock()
 	grants, err := json.Marshal(&o.auth)
 	o.auth.mu.Unlock()
@@ -38,24 +39,38 @@ func (o *Org) Snapshot() ([]byte, error) {
 	s.Grants = grants
 
 	o.mu.RLock()
-	rows, columns, widths := map[string][]row{}, map[string][]string{}, map[string]int{}
+	rows, columns, places := map[string][]row{}, map[string][]string{}, map[string][]int{}
 	for _, t := range o.tables {
-		rows[t.name], widths[t.name] = slices.Clone(t.rows), t.width
+		rows[t.name] = slices.Clone(t.rows)
 		for _, f := range t.fields {
 			if f.derive == nil {
 				columns[t.name] = append(columns[t.name], f.name)
+				places[t.name] = append(places[t.name], f.at)
 			}
 		}
 	}
-	for user, fields := range o.hidden {
-		s.Hidden[user] = slices.Sorted(maps.Keys(fields))
+	for user, fields := range o.profiles {
+		for _, f := range slices.Sorted(maps.Keys(fields)) {
+			if fields[f] {
+				s.Shown[user] = append(s.Shown[user], f)
+			} else {
+				s.Hidden[user] = append(s.Hidden[user], f)
+			}
+		}
 	}
 	o.mu.RUnlock()
 
 	for name, list := range rows {
 		t := tableSnapshot{Columns: columns[name], Rows: make([][]string, len(list))}
 		for i, r := range list {
-			t.Rows[i] = r.values(widths[name])
+			values := r.values(0)
+			for _, at := range places[name] {
+				if at < len(values) {
+					t.Rows[i] = append(t.Rows[i], values[at])
+				} else {
+					t.Rows[i] = append(t.Rows[i], "")
+				}
+			}
 		}
 		s.Tables[name] = t
 	}
@@ -81,7 +96,18 @@ func (o *Org) Restore(data []byte) error {
 		return errors.New("the snapshot has no grants")
 	}
 	tables := map[string]*table{}
-	for name, b := range newSchema() {
+	schema := newSchema()
+	custom := newTable(schema["customfield"])
+	rows, err := custom.restore(s.Tables["CustomField"])
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if err := addCustomField(schema, custom.object, r); err != nil {
+			return err
+		}
+	}
+	for name, b := range schema {
 		t := newTable(b)
 		rows, err := t.restore(s.Tables[b.name])
 		if err != nil {
@@ -93,19 +119,25 @@ func (o *Org) Restore(data []byte) error {
 	if tables["organization"].find(o.orgID) < 0 || tables["user"].find(o.admin) < 0 {
 		return errors.New("the snapshot has no organization or no administrator")
 	}
-	hidden := map[id]map[string]bool{}
-	for user, fields := range s.Hidden {
-		hidden[user] = map[string]bool{}
-		for _, f := range fields {
-			hidden[user][f] = true
+	profiles := map[id]map[string]bool{}
+	for visible, list := range map[bool]map[id][]string{false: s.Hidden, true: s.Shown} {
+		for user, fields := range list {
+			if profiles[user] == nil {
+				profiles[user] = map[string]bool{}
+			}
+			for _, f := range fields {
+				profiles[user][f] = visible
+			}
 		}
 	}
 	o.auth.mu.Lock()
 	o.auth.Codes, o.auth.Grants, o.auth.Sessions = auth.Codes, auth.Grants, auth.Sessions
 	o.auth.mu.Unlock()
 	o.mu.Lock()
-	o.tables, o.hidden = tables, hidden
+	o.adopt(tables)
+	o.profiles = profiles
 	o.settle()
+	o.regrant()
 	o.mu.Unlock()
 	o.cursors.forget()
 	return nil

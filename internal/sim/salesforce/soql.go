@@ -87,6 +87,8 @@ type apiError struct {
 	code    string
 	message string
 	fields  []string
+
+	duplicate map[string]any // what a duplicate rule found
 }
 
 func (e *apiError) Error() string { return e.code + ": " + e.message }

@@ -255,7 +255,7 @@ func FuzzSOQL(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s, err := o.plan(q, o.admin, false)
+		s, err := o.plan(q, call{user: o.admin}, false)
 		if err != nil {
 			return
 		}

@@ -15,13 +15,14 @@ type table struct {
 	live    int // rows that are not deleted
 	deleted *field
 	indexes map[*field]*index
+	journal *journal // nil: nobody takes anything back
 }
 
 func newTable(b *object) *table {
 	t := &table{object: b, deleted: b.field("IsDeleted"), indexes: map[*field]*index{}}
 	for _, f := range b.fields {
 		if f.indexed {
-			t.indexes[f] = &index{seed: maphash.MakeSeed(), first: map[uint64]int32{}}
+			t.index(f)
 		}
 	}
 	return t
@@ -38,8 +39,7 @@ func (t *table) load(rows []row) {
 		}
 		kept = append(kept, r)
 	}
-	*t = *newTable(t.object)
-	t.rows = kept
+	*t = table{object: t.object, deleted: t.deleted, indexes: newTable(t.object).indexes, journal: t.journal, rows: kept}
 	for at, r := range kept {
 		t.count(r, 1)
 		t.enter(at, r)
@@ -51,15 +51,37 @@ func (t *table) append(r row) {
 	t.rows = append(t.rows, r)
 	t.count(r, 1)
 	t.enter(len(t.rows)-1, r)
+	t.journal.note(t.pop)
+}
+
+// pop takes the newest record out again.
+func (t *table) pop() {
+	at := len(t.rows) - 1
+	t.count(t.rows[at], -1)
+	for f, x := range t.indexes {
+		x.remove(fold(f.value(t.rows[at])), at)
+	}
+	t.rows = t.rows[:at]
+}
+
+// index begins to find records by a field.
+func (t *table) index(f *field) {
+	x := &index{seed: maphash.MakeSeed(), first: map[uint64]int32{}}
+	for at, r := range t.rows {
+		x.add(fold(f.value(r)), at)
+	}
+	t.indexes[f] = x
 }
 
 // replace puts a new version of the record at a position.
 func (t *table) replace(at int, r row) {
-	t.count(t.rows[at], -1)
+	before := t.rows[at]
+	t.journal.note(func() { t.replace(at, before) })
+	t.count(before, -1)
 	t.count(r, 1)
 	for f, x := range t.indexes {
-		if f.value(t.rows[at]) != f.value(r) {
-			x.remove(fold(f.value(t.rows[at])), at)
+		if f.value(before) != f.value(r) {
+			x.remove(fold(f.value(before)), at)
 			x.add(fold(f.value(r)), at)
 		}
 	}
