@@ -64,9 +64,29 @@ func (p *Person) Connect(ctx context.Context) (bridge.ConnectionID, error) {
 	return bridge.ConnectionID(id), nil
 }
 
+// Reconnect presses the button on the card of a connection that does not work, and returns what the console says to it.
+func (p *Person) Reconnect(ctx context.Context, connection bridge.ConnectionID) (string, error) {
+	if err := p.fill(ctx, "/connections", "reconnect-"+string(connection), nil); err != nil {
+		return "", err
+	}
+	if err := p.Browser.Submit(ctx, "", url.Values{"decision": {"allow"}}); err != nil {
+		return "", fmt.Errorf("allow: %w", err)
+	}
+	page := p.Browser.Page()
+	if page.URL.Query().Get("connected") != string(connection) {
+		return "", fmt.Errorf("reconnect: ended at %s: %s", page.URL, strings.Join(page.Alerts, " "))
+	}
+	return page.Text, nil
+}
+
 // Disconnect ends a connection.
 func (p *Person) Disconnect(ctx context.Context, connection bridge.ConnectionID) error {
 	return p.fill(ctx, "/connections", "/connections/"+string(connection)+"/disconnect", nil)
+}
+
+// Erase erases the account with everything that is kept for it.
+func (p *Person) Erase(ctx context.Context) error {
+	return p.fill(ctx, "/account/erase", "erase-form", url.Values{"confirm": {"ERASE"}})
 }
 
 // Campaign returns the campaign of that name.
