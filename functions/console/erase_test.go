@@ -30,7 +30,7 @@ func TestErase(t *testing.T) {
 	v.post(campaign+"/imports", options, "/imports/i_")
 
 	contains(t, v.page("/account"), `href="/account/erase"`)
-	contains(t, v.page("/account/erase"), "1 Salesforce account", "Acme Outdoor", "3 campaigns", "1 import", "1 of them is", "Dana Reeve")
+	contains(t, v.page("/account/erase"), ">1 connection</strong>", "Acme Outdoor", "3 campaigns", "1 import", "1 of them is", "Dana Reeve")
 	for _, typed := range []string{"", "erase", "Dana", "dana reeve"} {
 		a := v.do(http.MethodPost, "/account/erase", url.Values{"confirm": {typed}})
 		if a.StatusCode != http.StatusUnprocessableEntity {

@@ -39,7 +39,7 @@ func (v *visit) showErase(status int, found []problem) error {
 	if page.Account, err = v.Accounts.Account(v.ctx(), v.acc()); err != nil {
 		return err
 	}
-	if page.Connections, err = v.liveConnections(v.ctx()); err != nil {
+	if page.Connections, err = v.Connections.List(v.ctx(), v.acc()); err != nil {
 		return err
 	}
 	campaigns, err := v.Campaigns.List(v.ctx(), v.acc())

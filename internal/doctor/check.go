@@ -79,7 +79,7 @@ type advice struct {
 	reconnect                  bool
 }
 
-const importsWait = "Imports from this org wait. They go on by themselves."
+const importsWait = "Imports from this org wait, and go on by themselves when this is put right."
 
 var words = map[Check]advice{
 	GrantEnded: {Blocking, "Salesforce has ended our access", importsWait, theUser,
@@ -91,7 +91,7 @@ var words = map[Check]advice{
 	AppCredentials: {Blocking, "Salesforce does not know the app's key or secret", importsWait, ourSupport,
 		"The key or secret of the app was changed. Put the new one into the settings of Referral Bridge.", oauthUsage, false},
 	UserInactive: {Blocking, "The connected user is deactivated or frozen", importsWait, anAdministrator,
-		"Activate the user again, or connect with another one.", users, true},
+		"Activate the user again, then reconnect. Or connect the org with another user, as a connection of its own.", users, true},
 	OrgLocked: {Blocking, "Salesforce has locked the org", importsWait, "Salesforce, for an administrator who asks",
 		"The trial may be over, a bill open, or the sandbox deleted. Salesforce's support can tell.", companyInformation, false},
 	AddressRefused: {Blocking, "The org does not take calls from our address, or not at this hour", importsWait, anAdministrator,
@@ -104,7 +104,7 @@ var words = map[Check]advice{
 		"Give the user the permission “API Enabled”, by the profile or a permission set.", permissionSets, false},
 	AccessRefused: {Blocking, "The org refuses us", importsWait, anAdministrator,
 		"Salesforce's code says why. The login history has more.", loginHistory, true},
-	CallsUsedUp: {Blocking, "The org's API calls of the last 24 hours are used up", importsWait, nobody,
+	CallsUsedUp: {Blocking, "The org's API calls of the last 24 hours are used up", "Imports from this org wait, and go on by themselves.", nobody,
 		"Calls come back as the day moves on. If it happens often, find what uses them, or buy more.", companyInformation, false},
 	CallsLow: {Limiting, "Most of the org's API calls of the last 24 hours are used", "Imports wait as soon as 80 % are used, and leave the rest to you.", nobody,
 		"Calls come back as the day moves on.", companyInformation, false},
