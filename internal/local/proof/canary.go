@@ -69,8 +69,14 @@ func (w *watched) journey(ctx context.Context) error {
 	if err := w.refusedConsents(ctx, someone); err != nil {
 		return err
 	}
+	if err := w.ownApps(ctx, someone); err != nil {
+		return err
+	}
 	connection, err := someone.Connect(ctx)
 	if err != nil {
+		return err
+	}
+	if err := w.examine(ctx, someone, connection); err != nil {
 		return err
 	}
 	if err := w.importing(ctx, someone, connection); err != nil {
@@ -80,6 +86,9 @@ func (w *watched) journey(ctx context.Context) error {
 		return err
 	}
 	if err := someone.Disconnect(ctx, connection); err != nil {
+		return err
+	}
+	if err := someone.Erase(ctx); err != nil {
 		return err
 	}
 	return w.strangers(ctx)
@@ -135,6 +144,40 @@ func (w *watched) refusedConsents(ctx context.Context, p *person.Person) error {
 	}
 	w.world.Org.SetRules()
 	return nil
+}
+
+// ownApps are apps of the customer's that Salesforce does not know: one for people to consent to, and one that needs
+// no consent.
+func (w *watched) ownApps(ctx context.Context, p *person.Person) error {
+	for _, form := range []url.Values{{"environment": {"production"}}, {"environment": {"mydomain"}, "domain": {w.world.OrgURL}, "unattended": {"on"}}} {
+		form.Set("app_key", ownKey)
+		form.Set("app_secret", ownSecret)
+		if err := p.Browser.Open(ctx, w.console+"/connections"); err != nil {
+			return err
+		}
+		err := p.Browser.Submit(ctx, "connect-form", form) // Salesforce has an error page for the first, and so have we for the second
+		if page := p.Browser.Page(); err == nil && page.URL.Query().Get("problem") == "" {
+			return fmt.Errorf("an app that there is not led to %s", page.URL)
+		}
+	}
+	return nil
+}
+
+// examine has the doctor look at a connection, whose user may see less than there is.
+func (w *watched) examine(ctx context.Context, p *person.Person, connection bridge.ConnectionID) error {
+	path := w.console + "/connections/" + string(connection) + "/doctor"
+	if err := w.world.Org.SetVisible("admin@acme.example", "Contact", "Phone", false); err != nil {
+		return err
+	}
+	defer func() { _ = w.world.Org.SetVisible("admin@acme.example", "Contact", "Phone", true) }()
+	if err := p.Browser.Open(ctx, path); err != nil {
+		return err
+	}
+	if err := p.Browser.Submit(ctx, "examine-form", nil); err != nil {
+		return err
+	}
+	_, err := p.Browser.Fetch(ctx, path+".json")
+	return err
 }
 
 // importing is an import that Salesforce refuses at first, and then another, with a token that has expired.

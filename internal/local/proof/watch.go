@@ -35,6 +35,8 @@ const (
 	personEmail   = "tamsin@oakenreed.example"
 	notifyEmail   = "imports@oakenreed.example"
 	stray         = "stray-Wyrmhollow-0123456789" // what a stranger puts into addresses and forms
+	ownKey        = "3MVG9.Hazelmere.Own.App.0123456789"
+	ownSecret     = "own-Hazelmere-0123456789"
 	wrongToken    = "wrong-Thornbarrow-0123456789"
 )
 
@@ -84,6 +86,8 @@ func watch(ctx context.Context, root string, contacts int) (*watched, error) {
 	w.look("person's e-mail", personEmail, answers, rows)
 	w.look("address for mails", notifyEmail, answers, rows, mails)
 	w.look("stranger's words", stray, org)
+	w.look("own app's key", ownKey, org, calls, carriers)
+	w.look("own app's secret", ownSecret, org, calls)
 	w.look("wrong token", wrongToken, hero)
 	if w.world, err = world.Start(ctx, options); err != nil {
 		return nil, errors.Join(err, w.close())
