@@ -610,6 +610,82 @@ func TestAttackByTheWayBack(t *testing.T) {
 	}
 }
 
+// What is no app's key and secret goes nowhere: not to Salesforce, and not back into an address.
+func TestAttackByAnApp(t *testing.T) {
+	t.Parallel()
+	const key, secret = "3MVG9.marked.key.of.a.customers.app", "marked-secret-of-an-app"
+	w := newWorld(t, simulated.Options{})
+	for name, app := range map[string][2]string{
+		"a key that is more of the address":  {key + "&redirect_uri=https://attacker.example", secret},
+		"a key that is an address":           {"https://attacker.example/marked?x", secret},
+		"a key with a line break":            {key + "\r\nSet-Cookie: session=planted", secret},
+		"a key that is a script":             {"<script>marked</script>aaaaaaaaaa", secret},
+		"a key without end":                  {strings.Repeat("marked", 1000), secret},
+		"a key in letters that look alike":   {strings.Replace(key, "e", "е", 1), secret},
+		"a key without a secret":             {key, ""},
+		"a secret without a key":             {"", secret},
+		"a secret with a line break":         {key, secret + "\nx"},
+		"a secret with a zero byte":          {key, secret + "\x00x"},
+		"a secret without end":               {key, strings.Repeat("marked", 1000)},
+		"nothing, and nobody there to ask":   {"", ""},
+		"an app of Salesforce's login hosts": {key, secret},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			form := url.Values{"environment": {"production"}, "app_key": {app[0]}, "app_secret": {app[1]}}
+			want := "own_app"
+			switch {
+			case app[0]+app[1] == "": // an app that needs no consent, and is not there
+				form.Set("environment", "mydomain")
+				form.Set("domain", w.at)
+				form.Set("unattended", "on")
+			case app == [2]string{key, secret}: // one that needs no consent has an org of its own
+				form.Set("unattended", "on")
+				want = "domain"
+			}
+			b := w.signIn("a_1")
+			to := b.start(form)
+			end, err := url.Parse(to)
+			if err != nil || end.Host != "" || end.Query().Get("problem") != want || strings.Contains(to, "marked") {
+				t.Errorf("leads to %.200s, %v; want problem %s", to, err, want)
+			}
+			if cookies := b.Jar.Cookies(b.site()); len(cookies) != 1 {
+				t.Errorf("leaves cookies: %v", cookies)
+			}
+		})
+	}
+	if calls := w.org.Counts(); calls.Token+calls.Login != 0 {
+		t.Errorf("Salesforce was asked: %+v", calls)
+	}
+}
+
+// Whoever names a connection in a form must have it.
+func TestAttackByReconnect(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, simulated.Options{})
+	owner := w.signIn("a_1")
+	owner.open(owner.consent())
+	was := w.connections("a_1")
+	for name, id := range map[string]string{
+		"of another account":     string(was[0].ID),
+		"that is a key":          "c_1#GRANT",
+		"that is another's key":  "../ACCOUNT#a_1/CONNECTION#" + string(was[0].ID),
+		"that there is not":      "c_0",
+		"that is no text at all": "\x00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := w.signIn("a_2")
+			if to := b.start(url.Values{"connection": {id}, "environment": {"production"}}); !strings.HasPrefix(to, "/connections?problem=") {
+				t.Errorf("leads to %s", to)
+			}
+			if list := w.connections("a_2"); len(list) != 0 || w.connections("a_1")[0] != was[0] {
+				t.Errorf("connections: %v, %v", list, w.connections("a_1"))
+			}
+		})
+	}
+}
+
 // What is left behind must not be kept by the browser, told to the next site, or stolen by a page's script.
 func TestAttackOnWhatStays(t *testing.T) {
 	t.Parallel()

@@ -51,6 +51,8 @@ type world struct {
 	rows *store.Store
 	at   string // the org's origin
 
+	handler http.Handler
+
 	mu     sync.Mutex
 	now    time.Time
 	tamper http.HandlerFunc // answers in the place of the org, if it is set
@@ -84,11 +86,15 @@ func newWorld(t *testing.T, options simulated.Options) *world {
 	createTable(t, db)
 	w.rows = store.New(db, "table", bound{}).WithRefreshTokens(bound{}).WithClock(w.Now)
 
-	var handler http.Handler
-	w.site = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { handler.ServeHTTP(rw, r) }))
+	w.site = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.handler.ServeHTTP(rw, r) }))
 	t.Cleanup(w.site.Close)
-	handler = routes(w.service(), signin.Service{Store: w.rows, Now: w.Now}, signin.JarFor(w.site.URL))
+	w.serve(w.service())
 	return w
+}
+
+// serve answers from now on with that service.
+func (w *world) serve(s connect.Service) {
+	w.handler = routes(s, signin.Service{Store: w.rows, Now: w.Now}, signin.JarFor(w.site.URL))
 }
 
 // service is what the routes stand on, with the broker in the same process.

@@ -75,6 +75,9 @@ func (s Service) Start(ctx context.Context, w Wish) (Departure, error) {
 	switch {
 	case w.Connection != "":
 		c, err := s.Connections.Connection(ctx, w.Account, w.Connection)
+		if bridge.KindOf(err) == bridge.NotFound {
+			return Departure{}, fail(op, bridge.NotFound, BadState)
+		}
 		if err != nil {
 			return Departure{}, bridge.E(op, "", err)
 		}
