@@ -59,6 +59,55 @@ func (s *Service) controls(mux *http.ServeMux) {
 	})
 }
 
+// webhookControls serves webhooks and their deliveries as JSON; see the package's documentation.
+func (s *Service) webhookControls(mux *http.ServeMux) {
+	const one = "/__control/lists/{uuid}/webhooks/{id}"
+	set := func(w http.ResponseWriter, r *http.Request) {
+		var hook Webhook
+		if !readJSON(w, r, &hook) {
+			return
+		}
+		hook.ID = r.PathValue("id")
+		hook, err := s.SetWebhook(r.PathValue("uuid"), hook)
+		if err != nil {
+			status := http.StatusBadRequest
+			if err == errNoList || err == errNoWebhook {
+				status = http.StatusNotFound
+			}
+			http.Error(w, err.Error(), status)
+			return
+		}
+		writeJSON(w, hook)
+	}
+	mux.HandleFunc("GET /__control/lists/{uuid}/webhooks", func(w http.ResponseWriter, r *http.Request) {
+		hooks := s.Webhooks(r.PathValue("uuid"))
+		if hooks == nil {
+			http.Error(w, errNoList.Error(), http.StatusNotFound)
+			return
+		}
+		writeJSON(w, hooks)
+	})
+	mux.HandleFunc("POST /__control/lists/{uuid}/webhooks", set)
+	mux.HandleFunc("PUT "+one, set)
+	mux.HandleFunc("DELETE "+one, func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, map[string]bool{"deleted": s.DeleteWebhook(r.PathValue("uuid"), r.PathValue("id"))})
+	})
+	mux.HandleFunc("POST "+one+"/test", func(w http.ResponseWriter, r *http.Request) {
+		attempt, err := s.TestWebhook(r.Context(), r.PathValue("uuid"), r.PathValue("id"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		writeJSON(w, attempt)
+	})
+	mux.HandleFunc("GET /__control/deliveries", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.Deliveries()) })
+	mux.HandleFunc("GET /__control/webhook-secret", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.WebhookSecrets()) })
+	mux.HandleFunc("POST /__control/webhook-secret", func(w http.ResponseWriter, _ *http.Request) {
+		s.RenewWebhookSecret()
+		writeJSON(w, s.WebhookSecrets())
+	})
+}
+
 // settings returns the switches by name.
 func (s *Service) settings() map[string]string {
 	values := map[string]string{}

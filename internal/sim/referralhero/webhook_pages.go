@@ -1,7 +1,6 @@
 package referralhero
 
 import (
-	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -138,57 +137,5 @@ func (s *Service) deliveriesPage(w http.ResponseWriter, r *http.Request) {
 	show(w, r, "deliveries", page)
 }
 
-// webhookControls serves webhooks and their deliveries as JSON; see the package's documentation.
-func (s *Service) webhookControls(mux *http.ServeMux) {
-	const one = "/__control/lists/{uuid}/webhooks/{id}"
-	set := func(w http.ResponseWriter, r *http.Request) {
-		var hook Webhook
-		if !readJSON(w, r, &hook) {
-			return
-		}
-		hook.ID = r.PathValue("id")
-		hook, err := s.SetWebhook(r.PathValue("uuid"), hook)
-		if err != nil {
-			status := http.StatusBadRequest
-			if err == errNoList || err == errNoWebhook {
-				status = http.StatusNotFound
-			}
-			http.Error(w, err.Error(), status)
-			return
-		}
-		writeJSON(w, hook)
-	}
-	mux.HandleFunc("GET /__control/lists/{uuid}/webhooks", func(w http.ResponseWriter, r *http.Request) {
-		hooks := s.Webhooks(r.PathValue("uuid"))
-		if hooks == nil {
-			http.Error(w, errNoList.Error(), http.StatusNotFound)
-			return
-		}
-		writeJSON(w, hooks)
-	})
-	mux.HandleFunc("POST /__control/lists/{uuid}/webhooks", set)
-	mux.HandleFunc("PUT "+one, set)
-	mux.HandleFunc("DELETE "+one, func(w http.ResponseWriter, r *http.Request) {
-		writeJSON(w, map[string]bool{"deleted": s.DeleteWebhook(r.PathValue("uuid"), r.PathValue("id"))})
-	})
-	mux.HandleFunc("POST "+one+"/test", func(w http.ResponseWriter, r *http.Request) {
-		attempt, err := s.TestWebhook(r.Context(), r.PathValue("uuid"), r.PathValue("id"))
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusNotFound)
-			return
-		}
-		writeJSON(w, attempt)
-	})
-	mux.HandleFunc("GET /__control/deliveries", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.Deliveries()) })
-	mux.HandleFunc("GET /__control/webhook-secret", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, s.WebhookSecrets()) })
-	mux.HandleFunc("POST /__control/webhook-secret", func(w http.ResponseWriter, _ *http.Request) {
-		s.RenewWebhookSecret()
-		writeJSON(w, s.WebhookSecrets())
-	})
-}
-
 // Took returns how long after its event an attempt was made, for a person to read.
 func (d Delivery) Took(a Attempt) time.Duration { return a.At.Sub(d.At).Round(time.Millisecond) }
-
-// Sent returns the signature as the header carries it, or why there is none.
-func (d Delivery) Sent() string { return cmp.Or(d.Signature, "unsigned") }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -539,6 +540,70 @@ func TestClose(t *testing.T) {
 			t.Errorf("%d deliveries after Close", n)
 		}
 	})
+}
+
+// TestWhateverHappens lets answers, people and time do what they like, and then asks whether the log, the webhook and
+// the receiver tell the same story.
+func TestWhateverHappens(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(40) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(seed, 0))
+			answers := make([]int, 2000)
+			for i := range answers {
+				answers[i] = []int{200, 200, 500, 500, 202, 404}[random.IntN(6)]
+			}
+			r := &receiver{answer: func(n int) int { return answers[n] }}
+			o := referralhero.Options{Seed: seed, WebhookSpread: time.Minute, WebhookDuplicate: 5, WebhookDrop: 7}
+			inBubble(t, o, r, func(t *testing.T, s *referralhero.Service, hook referralhero.Webhook) {
+				for i := range 150 {
+					switch random.IntN(8) {
+					case 0:
+						<-time.After(time.Duration(random.Int64N(int64(2 * time.Minute))))
+					case 1:
+						hook.Off = random.IntN(3) == 0
+						if _, err := s.SetWebhook(uuid, hook); err != nil {
+							t.Fatal(err)
+						}
+					case 2:
+						s.RenewWebhookSecret()
+					default:
+						signUp(t, s, fmt.Sprintf("p%d@example.com", i))
+					}
+				}
+				if err := s.Delivered(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				attempts := 0
+				for _, d := range s.Deliveries() {
+					attempts += len(d.Attempts)
+					successes := 0
+					for _, a := range d.Attempts {
+						if a.Status == http.StatusOK {
+							successes++
+						}
+					}
+					last := len(d.Attempts) > 0 && d.Attempts[len(d.Attempts)-1].Status == http.StatusOK
+					want := map[referralhero.DeliveryState]bool{
+						referralhero.Delivered: successes == 1 && last && len(d.Attempts) <= 3,
+						referralhero.Failed:    successes == 0 && len(d.Attempts) == 3,
+						referralhero.Abandoned: successes == 0 && len(d.Attempts) < 3,
+						referralhero.Dropped:   len(d.Attempts) == 0,
+					}
+					if !want[d.State] {
+						t.Errorf("delivery %+v", d)
+					}
+				}
+				if came := len(r.all()); came != attempts || came == 0 {
+					t.Errorf("%d requests came, and the log has %d attempts", came, attempts)
+				}
+				if h := s.Webhooks(uuid)[0]; !h.Off && h.Failures >= 10 || h.StoppedAt != 0 && (!h.Off || h.Failures != 10) {
+					t.Errorf("webhook %+v", h)
+				}
+			})
+		})
+	}
 }
 
 func TestDeletedWebhookIsToldNoMore(t *testing.T) {
