@@ -99,7 +99,7 @@ func TestInBrowser(t *testing.T) {
 	b.look("doctor-later")
 	well := w.Org.Switches()
 	ill := well
-	ill.Edition, ill.HiddenFields, ill.HiddenObjects = "Professional Edition", salesforce.Names{"Contact.Phone", "Contact.HasOptedOutOfEmail"}, salesforce.Names{"Account"}
+	ill.Edition, ill.HiddenFields, ill.HiddenObjects = "Professional Edition", salesforce.Names{"Contact.Email", "Contact.HasOptedOutOfEmail"}, salesforce.Names{"Account"}
 	ill.MissingPermissions, ill.DailyRequests = salesforce.Names{"ViewSetup", "CustomizeApplication"}, 20
 	w.Org.SetSwitches(ill)
 	b.click("#examine-form button")

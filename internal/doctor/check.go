@@ -27,6 +27,7 @@ const (
 	Unreachable     Check = "unreachable"
 	ContactsHidden  Check = "contacts_hidden"
 	FieldsHidden    Check = "fields_hidden"
+	PhoneHidden     Check = "phone_hidden"
 	OptOutHidden    Check = "opt_out_hidden"
 	CompaniesHidden Check = "companies_hidden"
 	SalesHidden     Check = "sales_hidden"
@@ -114,6 +115,8 @@ var words = map[Check]advice{
 		"Give the user the right to read the object Contact.", permissionSets, false},
 	FieldsHidden: {Blocking, "The connected user may not see fields of contacts that an import reads", "Imports from this org end early.", anAdministrator,
 		"Make the fields visible to the user, by field-level security or a permission set.", contactFields, false},
+	PhoneHidden: {Limiting, "The connected user may not see phone numbers", "Imports into campaigns that tell people apart by phone number end early.", anAdministrator,
+		"Make the field Phone visible to the user, if you have such campaigns.", contactFields, false},
 	OptOutHidden: {Limiting, "The connected user may not see whether a contact has opted out of e-mail", "Imports cannot leave those contacts out.", anAdministrator,
 		"Make the field Email Opt Out visible to the user.", contactFields, false},
 	CompaniesHidden: {Limiting, "The connected user may not read accounts", "A filter of an import cannot ask about the contact's account.", anAdministrator,

@@ -67,7 +67,7 @@ func TestExamine(t *testing.T) {
 		err  bridge.Kind
 	}{
 		"a healthy org":                 {},
-		"several things at once":        {org: patient{fields: map[string]string{"Contact": "Id LastName"}, rules: []string{"Standard"}}, want: []Finding{{FieldsHidden, []string{"FirstName", "Email", "Phone"}}, {Check: OptOutHidden}, {DuplicateRule, []string{"Standard"}}}},
+		"several things at once":        {org: patient{fields: map[string]string{"Contact": "Id LastName"}, rules: []string{"Standard"}}, want: []Finding{{FieldsHidden, []string{"FirstName", "Email"}}, {Check: PhoneHidden}, {Check: OptOutHidden}, {DuplicateRule, []string{"Standard"}}}},
 		"may modify all data":           {org: patient{missing: "ModifyMetadata"}},
 		"may modify nothing":            {org: patient{missing: "ModifyMetadata ModifyAllData"}, want: []Finding{{RightsMissing, []string{"Modify Metadata Through Metadata API Functions"}}}},
 		"permissions that are secret":   {org: patient{permissionsErr: refusal(bridge.Invalid, "INVALID_TYPE")}},

@@ -7,10 +7,14 @@ import (
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
 
-// needed are the fields of contacts that an import reads and cannot do without, and optOut the one that it can.
-var needed = []string{"FirstName", "LastName", "Email", "Phone"}
+// needed are the fields of contacts without which no import goes. Without phone, none goes into a campaign that tells
+// people apart by it; without optOut, they all go, but leave nobody out.
+var needed = []string{"FirstName", "LastName", "Email"}
 
-const optOut = "HasOptedOutOfEmail"
+const (
+	phone  = "Phone"
+	optOut = "HasOptedOutOfEmail"
+)
 
 // rights are the permissions of a user who sets up an org, by their names in the API, as Setup calls them.
 var rights = []struct{ name, label string }{
@@ -87,6 +91,9 @@ func (e *examination) contacts() error {
 	missing := slices.DeleteFunc(slices.Clone(needed), func(name string) bool { return slices.Contains(visible, name) })
 	if len(missing) > 0 {
 		e.find(FieldsHidden, missing...)
+	}
+	if !slices.Contains(visible, phone) {
+		e.find(PhoneHidden)
 	}
 	if !slices.Contains(visible, optOut) {
 		e.find(OptOutHidden)

@@ -22,7 +22,7 @@ type planner interface {
 
 type reader interface {
 	// Contacts returns the contacts above after and up to last, in order.
-	Contacts(ctx context.Context, s bridge.Selection, after, last bridge.SalesforceID) ([]bridge.Contact, error)
+	Contacts(ctx context.Context, s bridge.Selection, by bridge.Identifier, after, last bridge.SalesforceID) ([]bridge.Contact, error)
 	// EarliestContacts returns, by value, the lowest contact below before that has it, if there is one.
 	EarliestContacts(ctx context.Context, s bridge.Selection, by bridge.Identifier, values []string, before bridge.SalesforceID) (map[string]bridge.SalesforceID, error)
 }

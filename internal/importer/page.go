@@ -113,7 +113,7 @@ type chunk struct {
 // read reads the contacts of the chunks to do and judges them.
 func read(ctx context.Context, org reader, i bridge.Import, sheet Sheet, todo []int) ([]*chunk, error) {
 	first, last := todo[0], todo[len(todo)-1]
-	contacts, err := org.Contacts(ctx, selection(i), sheet.lower(first), sheet.Page.Bounds[last])
+	contacts, err := org.Contacts(ctx, selection(i), i.Options.Identifier, sheet.lower(first), sheet.Page.Bounds[last])
 	if err != nil {
 		return nil, ofOrg(err)
 	}

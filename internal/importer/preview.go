@@ -70,7 +70,7 @@ func (s Service) examine(ctx context.Context, org Org, selected bridge.Selection
 		}
 		if len(ids) > 0 {
 			last := ids[len(ids)-1]
-			contacts, err := org.Contacts(ctx, selected, after, last)
+			contacts, err := org.Contacts(ctx, selected, o.Identifier, after, last)
 			if err != nil {
 				return err
 			}

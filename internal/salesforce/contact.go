@@ -40,12 +40,17 @@ func (c *Client) ContactIDs(ctx context.Context, s bridge.Selection, after bridg
 }
 
 // Contacts returns the selected contacts after one and up to another, which is included, in Salesforce's
-// order. OptedOut is false for all if the connected user may not see that field.
-func (c *Client) Contacts(ctx context.Context, s bridge.Selection, after, last bridge.SalesforceID) ([]bridge.Contact, error) {
+// order. Of addresses and numbers it reads the one that identifies them only. OptedOut is false for all if
+// the connected user may not see that field.
+func (c *Client) Contacts(ctx context.Context, s bridge.Selection, by bridge.Identifier, after, last bridge.SalesforceID) ([]bridge.Contact, error) {
 	const op = "salesforce.Contacts"
+	read := lookups[by].field
+	if read == "" {
+		return nil, bridge.Say(op, bridge.Invalid, "", "contacts are not identified by %s", by)
+	}
 	conditions := where(s, append(beyond(after), "Id <= "+quote(string(last)))...)
 	for {
-		fields, hidden := "Id, FirstName, LastName, Email, Phone", c.optOutHidden.Load()
+		fields, hidden := "Id, FirstName, LastName, "+read, c.optOutHidden.Load()
 		if !hidden {
 			fields += ", HasOptedOutOfEmail"
 		}
@@ -58,7 +63,7 @@ func (c *Client) Contacts(ctx context.Context, s bridge.Selection, after, last b
 			c.optOutHidden.Store(true)
 			continue
 		}
-		return contacts, explain(err, s, "FirstName", "Email", "Phone")
+		return contacts, explain(err, s, "FirstName", read)
 	}
 }
 

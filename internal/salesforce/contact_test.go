@@ -99,10 +99,10 @@ func TestContactsPageByKey(t *testing.T) {
 	if len(all) != 4500 || !slices.IsSorted(all) {
 		t.Errorf("%d ids, sorted %t", len(all), slices.IsSorted(all))
 	}
-	page, err := c.Contacts(t.Context(), bridge.Selection{}, all[2], all[4])
+	page, err := c.Contacts(t.Context(), bridge.Selection{}, bridge.ByEmail, all[2], all[4])
 	want := []bridge.Contact{
-		{ID: all[3], FirstName: "Ann", LastName: "O'Neill 3", Email: "Ann3@Example.com", Phone: "+1 (415) 555-0003", OptedOut: true},
-		{ID: all[4], FirstName: "Ann", LastName: "O'Neill 4", Email: "Ann4@Example.com", Phone: "+1 (415) 555-0004"},
+		{ID: all[3], FirstName: "Ann", LastName: "O'Neill 3", Email: "Ann3@Example.com", OptedOut: true},
+		{ID: all[4], FirstName: "Ann", LastName: "O'Neill 4", Email: "Ann4@Example.com"},
 	}
 	if diff := cmp.Diff(want, page); err != nil || diff != "" {
 		t.Errorf("Contacts: %v\n%s", err, diff)
@@ -171,7 +171,7 @@ func TestHiddenOptOutIsLeftOut(t *testing.T) {
 	last := id(t, "0035g0000000009")
 	for range 2 {
 		org.ResetCounts()
-		contacts, err := c.Contacts(t.Context(), bridge.Selection{}, "", last)
+		contacts, err := c.Contacts(t.Context(), bridge.Selection{}, bridge.ByEmail, "", last)
 		if err != nil || len(contacts) != 10 || contacts[3].OptedOut || contacts[3].Email == "" {
 			t.Fatalf("Contacts = %d, %v", len(contacts), err)
 		}
@@ -181,13 +181,32 @@ func TestHiddenOptOutIsLeftOut(t *testing.T) {
 	}
 }
 
+func TestOnlyTheIdentifierIsRead(t *testing.T) {
+	t.Parallel()
+	last := id(t, "0035g0000000009")
+	for by, hidden := range map[bridge.Identifier]string{bridge.ByEmail: "Phone", bridge.ByPhone: "Email"} {
+		c, org, _ := newClient(t, simulated.Options{Contacts: people(10)})
+		if err := org.SetVisible("admin@acme.example", "Contact", hidden, false); err != nil {
+			t.Fatal(err)
+		}
+		contacts, err := c.Contacts(t.Context(), bridge.Selection{}, by, "", last)
+		if err != nil || len(contacts) != 10 || (contacts[3].Email == "") == (by == bridge.ByEmail) || (contacts[3].Phone == "") == (by == bridge.ByPhone) {
+			t.Errorf("by %s, with %s hidden: %d contacts, %v", by, hidden, len(contacts), err)
+		}
+	}
+	c, _, _ := newClient(t, simulated.Options{Contacts: people(10)})
+	if _, err := c.Contacts(t.Context(), bridge.Selection{}, bridge.ByWallet, "", last); bridge.KindOf(err) != bridge.Invalid {
+		t.Errorf("by wallet: %v, want Invalid", err)
+	}
+}
+
 func TestHiddenEmailIsExplained(t *testing.T) {
 	t.Parallel()
 	c, org, _ := newClient(t, simulated.Options{Contacts: people(10)})
 	if err := org.SetVisible("admin@acme.example", "Contact", "Email", false); err != nil {
 		t.Fatal(err)
 	}
-	_, err := c.Contacts(t.Context(), bridge.Selection{}, "", id(t, "0035g0000000009"))
+	_, err := c.Contacts(t.Context(), bridge.Selection{}, bridge.ByEmail, "", id(t, "0035g0000000009"))
 	message, _ := bridge.MessageOf(err)
 	if bridge.KindOf(err) != bridge.Invalid || !strings.Contains(message, "field Email") {
 		t.Errorf("kind, message = %q, %q", bridge.KindOf(err), message)
