@@ -279,24 +279,30 @@ func (s *Service) note(d *Delivery, attempt Attempt) {
 		return
 	}
 	d.Attempts = append(d.Attempts, attempt)
-	h := s.webhook(d.List, d.Webhook)
-	if attempt.Status == http.StatusOK {
-		if h != nil {
-			h.Failures = 0
-		}
+	ok := attempt.Status == http.StatusOK
+	if h := s.webhook(d.List, d.Webhook); h != nil && !h.Off { // what comes late changes nothing of one that is off
+		h.count(ok, s.now())
+	}
+	if ok {
 		s.end(d, Delivered)
 		return
-	}
-	if h != nil && !h.Off {
-		if h.Failures++; h.Failures == mostFailures {
-			h.Off, h.StoppedAt = true, s.now().Unix()
-		}
 	}
 	if len(d.Attempts) > len(pauses) {
 		s.end(d, Failed)
 		return
 	}
 	s.schedule(d, pauses[len(d.Attempts)-1])
+}
+
+// count counts an attempt: too many failures in a row switch the webhook off.
+func (h *Webhook) count(ok bool, now time.Time) {
+	if ok {
+		h.Failures = 0
+		return
+	}
+	if h.Failures++; h.Failures >= mostFailures {
+		h.Off, h.StoppedAt = true, now.Unix()
+	}
 }
 
 // attempt sends a delivery to an address. The receiver's clock is not ours, so timeout is in real time.

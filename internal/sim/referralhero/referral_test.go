@@ -194,6 +194,7 @@ func TestRewardsAndMails(t *testing.T) {
 func TestCountsAgreeWithTheReferrals(t *testing.T) {
 	t.Parallel()
 	b := setup(t, referralhero.Options{WindowKind: referralhero.None}, referralhero.List{})
+	b.client.Transport = direct{b} // it makes thousands of calls
 	run := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		run++

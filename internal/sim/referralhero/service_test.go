@@ -24,7 +24,8 @@ const uuid = "MF0a1b2c3d4e"
 // bench is a Service on the wire.
 type bench struct {
 	*referralhero.Service
-	url string
+	url    string
+	client http.Client
 
 	mu    sync.Mutex
 	clock time.Time
@@ -58,6 +59,15 @@ func setup(t *testing.T, o referralhero.Options, list referralhero.List) *bench 
 	return b
 }
 
+// direct is a wire to a handler that is as long as a function call.
+type direct struct{ http.Handler }
+
+func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	d.ServeHTTP(w, r)
+	return w.Result(), nil
+}
+
 // object is a JSON object.
 type object map[string]any
 
@@ -79,7 +89,7 @@ func (b *bench) send(t testing.TB, method, path string, body any) (int, object) 
 
 func (b *bench) exchange(t testing.TB, r *http.Request) (int, object) {
 	t.Helper()
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := b.client.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

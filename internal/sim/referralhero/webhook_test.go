@@ -67,9 +67,7 @@ func (r *receiver) RoundTrip(request *http.Request) (*http.Response, error) {
 		<-request.Context().Done()
 		return nil, request.Context().Err()
 	}
-	w := httptest.NewRecorder()
-	r.ServeHTTP(w, request)
-	return w.Result(), nil
+	return direct{r}.RoundTrip(request)
 }
 
 func (r *receiver) all() []got {
@@ -475,7 +473,7 @@ func TestUnreliableDelivery(t *testing.T) {
 // TestManyAtOnce holds up a webhook: API calls do not wait for it, and no more than a few attempts are made at once.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
-	const events = 1200
+	const events = 1010
 	arrived, free := make(chan struct{}, events), make(chan struct{})
 	r := &receiver{answer: func(int) int { arrived <- struct{}{}; <-free; return 200 }}
 	b, _ := hooked(t, referralhero.Options{}, referralhero.List{}, r)
