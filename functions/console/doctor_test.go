@@ -90,7 +90,7 @@ func TestFindings(t *testing.T) {
 			if d := v.diagnosis(id); !d.Checked || len(d.Findings) != 0 || d.Edition != "Enterprise Edition" || d.Calls.Used == 0 {
 				t.Fatalf("a healthy org: %+v", d)
 			}
-			contains(t, v.page("/connections"), "Everything that imports need is there")
+			contains(t, v.page("/connections"), "everything that they need is there")
 
 			ill := well
 			tc.turn(&ill)
