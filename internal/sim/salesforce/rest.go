@@ -37,6 +37,15 @@ func (o *Org) newRoutes() http.Handler {
 		"/queryAll":                 {"GET": (*Org).queryAll},
 		"/query/{locator}":          {"GET": (*Org).queryMore},
 
+		"/sobjects/{type}/{field}/{value}": {"GET": (*Org).readByKey, "PATCH": (*Org).upsertByKey, "DELETE": (*Org).deleteByKey},
+
+		"/composite":       {"POST": (*Org).composite},
+		"/composite/batch": {"POST": (*Org).batch},
+		"/composite/sobjects": {"POST": (*Org).createCollection, "PATCH": (*Org).updateCollection,
+			"DELETE": (*Org).deleteCollection},
+		"/composite/sobjects/{type}":         {"GET": (*Org).readCollectionByIDs, "POST": (*Org).readCollectionByIDs},
+		"/composite/sobjects/{type}/{field}": {"PATCH": (*Org).upsertCollection},
+
 		"/tooling/query":                     {"GET": (*Org).queryTooling},
 		"/tooling/query/{locator}":           {"GET": (*Org).queryMore},
 		"/tooling/sobjects/CustomField":      {"POST": (*Org).createCustomField},
@@ -179,6 +188,10 @@ func (o *Org) admit(w http.ResponseWriter, c *call) error {
 		return refuse(http.StatusNotFound, "NOT_FOUND", "The requested resource does not exist")
 	}
 	c.version = parts[1] + ".0"
+	if whole, ok := c.Context().Value(withinKey{}).(call); ok {
+		c.user, c.within = whole.user, whole.within
+		return nil
+	}
 	header := c.Header.Get("Authorization")
 	if header != "" && bearer(c.Request) == "" {
 		return refuse(http.StatusUnauthorized, "INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE")
@@ -241,7 +254,7 @@ func (o *Org) versions(w http.ResponseWriter, r *http.Request) {
 func (o *Org) resources(w http.ResponseWriter, c call) error {
 	base := "/services/data/v" + c.version + "/"
 	list := map[string]string{"identity": o.origin(c.Request) + "/id/" + string(o.orgID) + "/" + string(c.user)}
-	for _, name := range []string{"limits", "query", "queryAll", "sobjects"} {
+	for _, name := range []string{"composite", "limits", "query", "queryAll", "sobjects", "tooling"} {
 		list[name] = base + name
 	}
 	answerJSON(w, http.StatusOK, list)
@@ -381,14 +394,16 @@ func (o *Org) writeRecord(c call) ([]byte, error) {
 	if t.isDeleted(t.rows[at]) {
 		return nil, refuse(http.StatusNotFound, "ENTITY_IS_DELETED", "entity is deleted")
 	}
+	return o.writeRow(c, t, at)
+}
+
+// writeRow is the record at a position, with the fields that the request names or all. The caller holds the lock.
+func (o *Org) writeRow(c call, t *table, at int) ([]byte, error) {
 	var columns []*column
 	if list := c.URL.Query().Get("fields"); list != "" {
-		for name := range strings.SplitSeq(list, ",") {
-			f := t.field(strings.TrimSpace(name))
-			if f == nil || !o.visible(c.user, t.object, f) {
-				return nil, refuse(http.StatusBadRequest, "INVALID_FIELD", fmt.Sprintf("No such column '%s' on sobject of type %s", strings.TrimSpace(name), t.name))
-			}
-			columns = append(columns, &column{name: f.name, field: f})
+		var err error
+		if columns, err = o.columns(c, t, strings.Split(list, ",")); err != nil {
+			return nil, err
 		}
 	} else {
 		for _, f := range t.fields {
