@@ -98,10 +98,10 @@ func newRig(t *testing.T) *rig {
 
 	hosts := salesforce.Hosts{Simulator: r.orgURL}
 	manager := secretsmanager.NewFromConfig(config)
-	r.rows = store.New(dynamodb.NewFromConfig(config), "table", secrets.DataKeys(&secrets.Reader{Client: manager, ID: "app"})).
-		WithRefreshTokens(secrets.RefreshKeys(&secrets.Reader{Client: manager, ID: "broker"}))
+	ring := secrets.RefreshKeys(&secrets.Reader{Client: manager, ID: "broker"})
+	r.rows = store.New(dynamodb.NewFromConfig(config), "table", secrets.DataKeys(&secrets.Reader{Client: manager, ID: "app"})).WithRefreshTokens(ring)
 	broker = &connect.Broker{
-		Grants: r.rows, Connections: r.rows, Log: slog.New(slog.DiscardHandler),
+		Grants: r.rows, Connections: r.rows, Apps: r.rows, Rescue: secrets.Rescue{Client: manager, Prefix: "rescue/", Ring: ring}, Log: slog.New(slog.DiscardHandler),
 		Salesforce: salesforce.OAuth{HTTP: hosts.TokenClient(), Hosts: hosts, ClientID: org.DefaultClientID,
 			Secret: func(context.Context) (bridge.Secret, error) { return bridge.NewSecret(org.DefaultClientSecret), nil }},
 	}

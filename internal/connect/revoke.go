@@ -42,8 +42,8 @@ func (b *Broker) revoke(ctx context.Context, account bridge.AccountID, id bridge
 			connection.Code = NotRevoked
 		}
 		err = b.Grants.SettleGrant(ctx, was, next, &connection)
-		if err == nil && was.InFlight {
-			b.forget(ctx, account, id)
+		if err == nil {
+			b.forget(ctx, account, id) // also what could not be deleted at its time
 		}
 		if bridge.KindOf(err) != bridge.Conflict {
 			return done, bridge.E(op, "", err)

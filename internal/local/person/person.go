@@ -50,8 +50,16 @@ func (p *Person) Prefer(ctx context.Context, notify string, allowance int) error
 
 // Connect connects the simulated org and returns the connection.
 func (p *Person) Connect(ctx context.Context) (bridge.ConnectionID, error) {
-	if err := p.fill(ctx, "/connections", "connect-form", url.Values{"environment": {"production"}}); err != nil {
+	return p.ConnectBy(ctx, url.Values{"environment": {"production"}})
+}
+
+// ConnectBy connects an org as the form says. Without a consent page it is over at once.
+func (p *Person) ConnectBy(ctx context.Context, form url.Values) (bridge.ConnectionID, error) {
+	if err := p.fill(ctx, "/connections", "connect-form", form); err != nil {
 		return "", err
+	}
+	if id := p.Browser.Page().URL.Query().Get("connected"); id != "" {
+		return bridge.ConnectionID(id), nil
 	}
 	if err := p.Browser.Submit(ctx, "", url.Values{"decision": {"allow"}}); err != nil {
 		return "", fmt.Errorf("allow: %w", err)

@@ -2,6 +2,7 @@ package world
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -119,5 +120,31 @@ func TestATokenThatTheTableDoesNotTake(t *testing.T) {
 	}
 	if calls := w.Org.Counts().Token; !rescued.Load() || !forgotten.Load() || calls != 1 {
 		t.Errorf("rescued: %t; forgotten: %t; %d token calls, want 1", rescued.Load(), forgotten.Load(), calls)
+	}
+}
+
+// TestAnAppOfOnesOwn connects with a consent and without one, as far as the functions may.
+func TestAnAppOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	w := start(t, Options{Salesforce: salesforce.Options{Generated: 10}})
+	someone := person.New(w.Stack.URL)
+	if err := someone.SignIn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	form := url.Values{"environment": {"mydomain"}, "domain": {w.OrgURL}, "app_key": {salesforce.DefaultClientID}, "app_secret": {salesforce.DefaultClientSecret}}
+	first, err := someone.ConnectBy(t.Context(), form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	form.Set("unattended", "on")
+	if second, err := someone.ConnectBy(t.Context(), form); err != nil || second != first {
+		t.Errorf("connected as %s, %v, want %s: the app stands for the same user", second, err, first)
+	}
+	if page := someone.Browser.Page(); !strings.Contains(page.Text, "Run As") || page.Data["state"] != "active" {
+		t.Errorf("the console says: %s", page.Text)
+	}
+	form.Set("app_secret", "wrong-secret")
+	if id, err := someone.ConnectBy(t.Context(), form); err == nil {
+		t.Errorf("connected as %s with a wrong secret", id)
 	}
 }
