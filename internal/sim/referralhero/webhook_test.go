@@ -38,8 +38,9 @@ type got struct {
 type receiver struct {
 	answer func(n int) int // status of the n-th, from 1; nil means 200. Negative: no answer
 
-	mu   sync.Mutex
-	gots []got
+	mu    sync.Mutex
+	gots  []got
+	tried int // attempts without a wire, also those that were not answered
 }
 
 func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
@@ -63,7 +64,11 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 
 // RoundTrip answers in a bubble, where a wire would stop the clock.
 func (r *receiver) RoundTrip(request *http.Request) (*http.Response, error) {
-	if r.answer != nil && r.answer(len(r.all())+1) < 0 {
+	r.mu.Lock()
+	r.tried++
+	n := len(r.gots) + 1
+	r.mu.Unlock()
+	if r.answer != nil && r.answer(n) < 0 {
 		<-request.Context().Done()
 		return nil, request.Context().Err()
 	}
@@ -176,19 +181,21 @@ func TestWebhookEvents(t *testing.T) {
 func TestWebhookTellsOnlyWhatWasAskedFor(t *testing.T) {
 	t.Parallel()
 	r := &receiver{}
-	b, hook := hooked(t, referralhero.Options{}, referralhero.List{}, r)
+	b, hook := hooked(t, referralhero.Options{}, referralhero.List{Verification: true}, r)
 	hook.Events = []referralhero.WebhookEvent{referralhero.SubscriberDeleted}
 	if _, err := b.SetWebhook(uuid, hook); err != nil {
 		t.Fatal(err)
 	}
-	ada := b.add(t, object{"email": "ada@example.com"})
+	nobody := b.add(t, object{"email": "nobody@example.com"}) // never verified, so never told of
+	b.browse(t, fmt.Sprintf("/lists/%s/subscribers/%s/delete", uuid, nobody["id"]), url.Values{})
+	ada := b.add(t, object{"email": "ada@example.com", "double_optin": false})
 	b.do(t, "DELETE", fmt.Sprintf("%s/%s", subscribersPath, ada["id"]), nil)
 	hook.Off = true
 	if _, err := b.SetWebhook(uuid, hook); err != nil {
 		t.Fatal(err)
 	}
 	b.delivered(t)
-	alan := b.add(t, object{"email": "alan@example.com"})
+	alan := b.add(t, object{"email": "alan@example.com", "double_optin": false})
 	b.do(t, "DELETE", fmt.Sprintf("%s/%s", subscribersPath, alan["id"]), nil)
 	b.delivered(t)
 	if diff := cmp.Diff([]string{"subscriber_deleted"}, r.responses()); diff != "" {
@@ -369,6 +376,10 @@ func TestTenFailuresSwitchOff(t *testing.T) {
 			if err := s.Delivered(t.Context()); err != nil {
 				t.Fatal(err)
 			}
+			hook.URL += "/changed" // which is no reason to begin anew
+			if _, err := s.SetWebhook(uuid, hook); err != nil {
+				t.Fatal(err)
+			}
 			check(fmt.Sprint("delivery ", i+1), false, want)
 		}
 		signUp(t, s, "tenth@example.com")
@@ -386,8 +397,8 @@ func TestTenFailuresSwitchOff(t *testing.T) {
 		before := len(r.all())
 		signUp(t, s, "unheard@example.com")
 		synctest.Wait()
-		if len(r.all()) != before {
-			t.Error("a webhook that is off was told")
+		if len(r.all()) != before || len(s.Deliveries()) != len(all) {
+			t.Error("a webhook that is off was to be told")
 		}
 
 		healthy = true
@@ -521,6 +532,9 @@ func TestClose(t *testing.T) {
 		if err := s.Delivered(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		if r.tried != 9 {
+			t.Errorf("%d attempts, want the one that was refused and the eight that were on their way", r.tried)
+		}
 		for i, d := range s.Deliveries() {
 			attempts := 0
 			if i == 0 {
@@ -602,6 +616,54 @@ func TestWhateverHappens(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestCloseEndsTests closes while the Test button waits for an answer.
+func TestCloseEndsTests(t *testing.T) {
+	t.Parallel()
+	r := &receiver{answer: func(int) int { return -1 }}
+	inBubble(t, referralhero.Options{}, r, func(t *testing.T, s *referralhero.Service, hook referralhero.Webhook) {
+		began := time.Now()
+		tested := make(chan error)
+		go func() {
+			attempt, err := s.TestWebhook(t.Context(), uuid, hook.ID)
+			if attempt.Status != 0 {
+				err = fmt.Errorf("attempt %+v, %w", attempt, err)
+			}
+			tested <- err
+		}()
+		synctest.Wait()
+		s.Close()
+		if err := <-tested; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took != 0 {
+			t.Errorf("ended after %s", took)
+		}
+	})
+}
+
+// TestLateAnswer lets a webhook be switched off while it has yet to answer: the answer counts no more.
+func TestLateAnswer(t *testing.T) {
+	t.Parallel()
+	r := &receiver{}
+	inBubble(t, referralhero.Options{WebhookTimeout: time.Minute}, r, func(t *testing.T, s *referralhero.Service, hook referralhero.Webhook) {
+		free := make(chan struct{})
+		r.answer = func(int) int { <-free; return 500 }
+		signUp(t, s, "ada@example.com")
+		synctest.Wait()
+		hook.Off = true
+		if _, err := s.SetWebhook(uuid, hook); err != nil {
+			t.Fatal(err)
+		}
+		close(free)
+		if err := s.Delivered(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if h, d := s.Webhooks(uuid)[0], s.Deliveries()[0]; h.Failures != 0 || d.State != referralhero.Abandoned || len(d.Attempts) != 1 {
+			t.Errorf("webhook %+v, delivery %+v", h, d)
+		}
+	})
 }
 
 func TestDeletedWebhookIsToldNoMore(t *testing.T) {
