@@ -119,6 +119,13 @@ func TestFindings(t *testing.T) {
 			}
 			contains(t, v.page(page+"?done=examined"), `data-finding="`+string(tc.want)+`"`, "Who can put it right", "Check again")
 			card := v.page("/connections")
+			defer func() { // put right, it is found to be well at once
+				r.org.SetSwitches(well)
+				v.post(page, nil, page)
+				if d := v.diagnosis(id); d.Status != string(bridge.Active) || len(d.Findings) != 0 {
+					t.Errorf("put right again: %+v", d)
+				}
+			}()
 			if shown := strings.Contains(card.text, `data-finding="`+string(tc.want)+`"`); shown != (tc.level != doctor.Later) {
 				t.Errorf("the card shows it: %t", shown)
 			}

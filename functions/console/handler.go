@@ -20,6 +20,7 @@ type console struct {
 	SignIns     signIns
 	Accounts    accounts
 	Connections connections
+	Waiting     waker
 	Doctor      examiner
 	Erasure     eraser
 	Campaigns   campaigns

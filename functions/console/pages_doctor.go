@@ -13,11 +13,17 @@ import (
 	"github.com/referralbridge/referralbridge/internal/apigw"
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/doctor"
+	"github.com/referralbridge/referralbridge/internal/importer"
 )
 
 type examiner interface {
 	Review(ctx context.Context, c bridge.Connection) (doctor.Review, error)
 	Examine(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID) (doctor.Review, error)
+}
+
+// waker sets going what waited for a connection that works again.
+type waker interface {
+	Wake(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID) (importer.Waiting, error)
 }
 
 // waiting is how long a person waits for the first examination of an org that was just connected.
@@ -89,11 +95,17 @@ func (v *visit) diagnosis() (doctor.Review, error) {
 	return v.Doctor.Examine(v.ctx(), v.acc(), c.ID)
 }
 
-// examine examines a connection once more.
+// examine examines a connection once more. If that finds that the org lets us in again, what waited goes on.
 func (v *visit) examine() error {
 	id := bridge.ConnectionID(v.r.PathValue("connection"))
-	if _, err := v.Doctor.Examine(v.ctx(), v.acc(), id); err != nil {
+	review, err := v.Doctor.Examine(v.ctx(), v.acc(), id)
+	if err != nil {
 		return err
+	}
+	if review.Connection.Status == bridge.Active {
+		if _, err := v.Waiting.Wake(v.ctx(), v.acc(), id); err != nil { // it goes on by itself too, later
+			slog.WarnContext(v.ctx(), "imports not resumed yet", "connection", id, "kind", bridge.KindOf(err), "err", err)
+		}
 	}
 	v.redirect("/connections/" + string(id) + "/doctor?done=examined")
 	return nil

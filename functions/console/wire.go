@@ -66,17 +66,18 @@ func newConsole(s settings, cloud aws.Config) *console {
 			return lists, quota.Left, err
 		},
 	}
-	org := func(c bridge.Connection) *salesforce.Client {
+	org := func(c bridge.Connection, insist bool) *salesforce.Client {
 		return &salesforce.Client{HTTP: toOrgs, Hosts: hosts, Tokens: connect.Tokens{
-			Store: rows, Broker: broker, Account: c.Account, Connection: c.ID,
+			Store: rows, Broker: broker, Account: c.Account, Connection: c.ID, Insist: insist,
 		}}
 	}
+	jobs := queue.Topic[importer.Job]{Client: sqs.NewFromConfig(cloud), URL: s.imports}
 	connections := connect.Service{Connections: rows, Broker: broker, BaseURL: s.baseURL, Now: time.Now}
 	imports := importer.Service{
 		Imports: rows, Accounts: rows, Campaigns: rows, Connections: rows, Budget: rations, Now: time.Now,
-		Jobs:        queue.Topic[importer.Job]{Client: sqs.NewFromConfig(cloud), URL: s.imports},
+		Jobs:        jobs,
 		CheckFilter: salesforce.CheckFilter,
-		Org:         func(c bridge.Connection) importer.Org { return org(c) },
+		Org:         func(c bridge.Connection) importer.Org { return org(c, false) },
 	}
 	return &console{
 		BaseURL: s.baseURL, Simulator: s.simulator, Now: time.Now,
@@ -85,8 +86,9 @@ func newConsole(s settings, cloud aws.Config) *console {
 		Campaigns:   campaigns,
 		Connections: connections,
 		Imports:     imports,
+		Waiting:     importer.Waker{Imports: rows, Jobs: jobs, Now: time.Now},
 		Doctor: doctor.Service{
-			Connections: rows, Reports: rows, Now: time.Now, Org: func(c bridge.Connection) doctor.Org { return org(c) },
+			Connections: rows, Reports: rows, Now: time.Now, Org: func(c bridge.Connection) doctor.Org { return org(c, true) },
 		},
 		Erasure: erasure.Service{Rows: rows, Connections: connections, Imports: imports, Now: time.Now, Log: slog.Default()},
 	}

@@ -119,6 +119,11 @@ func (b *Broker) Call(ctx context.Context, r Request) (Reply, error) {
 	case r.Task == ExchangeCode && r.Consent != nil:
 		return b.exchange(ctx, r.Account, *r.Consent)
 	case r.Task == RenewToken:
+		if r.Insist {
+			if err := b.endRest(ctx, r.Account, r.Connection); err != nil {
+				return Reply{}, bridge.E(op, "", err)
+			}
+		}
 		return b.renew(ctx, r.Account, r.Connection, r.Have)
 	case r.Task == KeepGrant:
 		return b.keepAlive(ctx, r.Account, r.Connection)

@@ -25,6 +25,7 @@ type Request struct {
 	Task       Task                `json:"task"`
 	Account    bridge.AccountID    `json:"account"`
 	Connection bridge.ConnectionID `json:"connection,omitempty"` // empty for ExchangeCode, and where a new one is made
+	Insist     bool                `json:"insist,omitempty"`     // with RenewToken: ask an org that refuses us before its rest is over
 	Have       int                 `json:"have,omitempty"`       // version of the access token that was refused
 	Consent    *Code               `json:"consent,omitempty"`    // of ExchangeCode
 	App        *CarriedApp         `json:"app,omitempty"`        // of HoldApp and RunApp; without one it is the connection's

@@ -80,6 +80,21 @@ func (b *Broker) renew(ctx context.Context, account bridge.AccountID, id bridge.
 	}
 }
 
+// endRest lets an org that refuses us be asked at once, because a person wants to know whether it still does. A
+// refresh that is under way, or whose outcome nobody knows, is left alone.
+func (b *Broker) endRest(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID) error {
+	was, err := b.Grants.Grant(ctx, account, id)
+	if err != nil || was.Status != bridge.NeedsAdmin || was.InFlight {
+		return err
+	}
+	next := was
+	next.LeaseUntil = time.Time{}
+	if err := b.Grants.SettleGrant(ctx, was, next, nil); bridge.KindOf(err) != bridge.Conflict {
+		return err
+	}
+	return nil // somebody else is asking just now
+}
+
 // time reports whether that much of the invocation is left.
 func (b *Broker) time(ctx context.Context, need time.Duration) bool {
 	deadline, limited := ctx.Deadline()

@@ -324,6 +324,35 @@ func TestRefusedRefresh(t *testing.T) {
 	}
 }
 
+func TestPersonWhoInsists(t *testing.T) {
+	t.Parallel()
+	w, _ := newStillWorld(t, simulated.Options{})
+	id := w.connect()
+	dead := w.token(id)
+	w.org.SetRules(simulated.Rule{Kind: simulated.KindToken, Fault: simulated.Fault{Status: 400, Code: "inactive_user"}})
+	worker, person := w.tokens(id), w.tokens(id)
+	person.Insist = true
+	if _, err := worker.Renew(t.Context(), dead); bridge.KindOf(err) != bridge.Denied {
+		t.Fatal(err)
+	}
+	w.org.ResetCounts()
+	for range 2 {
+		if _, err := worker.Token(t.Context()); bridge.CodeOf(err) != "inactive_user" {
+			t.Errorf("a worker during the rest: %v", err)
+		}
+	}
+	if _, err := person.Token(t.Context()); bridge.CodeOf(err) != "inactive_user" || w.org.Counts().Token != 1 {
+		t.Errorf("a person: %v with %d token calls, want the same refusal by one", err, w.org.Counts().Token)
+	}
+	w.org.SetRules()
+	if _, err := worker.Token(t.Context()); err == nil {
+		t.Error("a worker asks the org before the rest is over")
+	}
+	if _, err := person.Token(t.Context()); err != nil || !w.works(id) {
+		t.Errorf("a person after the cause has gone: %v", err)
+	}
+}
+
 func TestRefreshIsNotBegunWithoutTimeToEndIt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, simulated.Options{}, time.Now)

@@ -13,6 +13,7 @@ type Tokens struct {
 	Broker     Caller
 	Account    bridge.AccountID
 	Connection bridge.ConnectionID
+	Insist     bool // a person waits to know: an org that refuses us is asked although its rest is not over
 }
 
 type grantReader interface {
@@ -43,7 +44,7 @@ func (t Tokens) Token(ctx context.Context) (bridge.AccessToken, error) {
 func (t Tokens) Renew(ctx context.Context, dead bridge.AccessToken) (bridge.AccessToken, error) {
 	const op = "connect.Renew"
 	reply, err := t.Broker.Call(ctx, Request{
-		Task: RenewToken, Account: t.Account, Connection: t.Connection, Have: dead.Version,
+		Task: RenewToken, Account: t.Account, Connection: t.Connection, Have: dead.Version, Insist: t.Insist,
 	})
 	if err != nil {
 		return bridge.AccessToken{}, bridge.E(op, "", err)
