@@ -113,7 +113,7 @@ var consentProblems = map[connect.Problem]string{
 	connect.NoExchange:    "Salesforce did not accept its own answer. Please connect again; if it happens again, the app's settings are wrong and we have to act.",
 	connect.OrgMismatch:   "Salesforce's answer is about another org than it should be, so nothing was changed. Sign out of Salesforce and reconnect with the same org; to add the other org, use the form below.",
 	connect.UserMismatch:  "You signed in as another user of this org, so nothing was changed. Reconnect with the user that the card shows; to connect the other user, use the form below.",
-	connect.BadApp:        "These are no consumer key and consumer secret. Salesforce shows them in the app's OAuth settings; please enter both again.",
+	connect.BadApp:        "The consumer key or the consumer secret is missing or incomplete. Salesforce shows both in the app's OAuth settings; please enter them again.",
 	connect.UntrustedHost: "The address of the org is not one of Salesforce's, so we did not connect.",
 	connect.AppRefused:    "The org does not let our app in. An administrator has to install it, or allow it for your user; see below.",
 	connect.NoAnswer:      "Salesforce could not be reached. Nothing was connected; please try again in a few minutes.",
