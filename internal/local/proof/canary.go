@@ -204,6 +204,9 @@ func (w *watched) importing(ctx context.Context, p *person.Person, connection br
 	if progress.State != bridge.Done || progress.Counts.Created == 0 || progress.Counts.Invalid == 0 {
 		return fmt.Errorf("the import ended as %s with %+v", progress.State, progress.Counts)
 	}
+	if err := w.world.Stack.Idle(ctx); err != nil { // the mail comes after the end
+		return err
+	}
 	_, err = p.Browser.Fetch(ctx, w.console+"/imports/"+string(id)+"/contacts.csv")
 	return err
 }

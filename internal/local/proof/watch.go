@@ -78,10 +78,11 @@ func watch(ctx context.Context, root string, contacts int) (*watched, error) {
 		},
 	}
 	w.look("client secret", options.Salesforce.ClientSecret, org, vault)
-	for what, text := range map[string]string{"contact's name": contactLast, "contact's first name": contactFirst, "contact's e-mail": contactDomain} {
+	for text, what := range map[string]string{
+		contactLast: "contact's name", contactFirst: "contact's first name", contactDomain: "contact's address", contactPhone: "contact's address",
+	} {
 		w.look(what, text, org, hero)
 	}
-	w.look("contact's phone", contactPhone, org)
 	w.look("person's name", personName, answers, rows, mails)
 	w.look("person's e-mail", personEmail, answers, rows)
 	w.look("address for mails", notifyEmail, answers, rows, mails)
