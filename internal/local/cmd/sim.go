@@ -52,7 +52,7 @@ var simulators = map[string]simulator{
 		o := referralhero.Flags(fs)
 		return func(origin string) (http.Handler, []string, error) {
 			s := referralhero.New(*o)
-			essentials := []string{"base URL   " + origin + "/api/v2", "API token  " + s.Token()}
+			essentials := []string{"base URL   " + origin + "/api/v2", "API token  " + s.Token(), "webhooks are signed with   " + s.WebhookSecrets().Current}
 			for _, list := range s.Lists() {
 				essentials = append(essentials, "campaign   "+list.UUID+"  "+list.Name)
 			}
