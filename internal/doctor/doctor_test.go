@@ -71,6 +71,7 @@ func TestExamine(t *testing.T) {
 		"may modify all data":           {org: patient{missing: "ModifyMetadata"}},
 		"may modify nothing":            {org: patient{missing: "ModifyMetadata ModifyAllData"}, want: []Finding{{RightsMissing, []string{"Modify Metadata Through Metadata API Functions"}}}},
 		"permissions that are secret":   {org: patient{permissionsErr: refusal(bridge.Invalid, "INVALID_TYPE")}},
+		"permissions that are refused":  {org: patient{permissionsErr: refusal(bridge.Denied, "TXN_SECURITY_NO_ACCESS")}},
 		"a service outage on the way":   {org: patient{permissionsErr: refusal(bridge.Unavailable, "SERVER_UNAVAILABLE")}, want: []Finding{{Unreachable, []string{"SERVER_UNAVAILABLE"}}}},
 		"69 of 100 calls used":          {org: patient{used: 69, most: 100}},
 		"70 of 100 calls used":          {org: patient{used: 70, most: 100}, want: []Finding{{Check: CallsLow}}},

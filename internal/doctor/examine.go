@@ -67,6 +67,9 @@ func (e *examination) find(check Check, details ...string) {
 
 func (e *examination) edition() (err error) {
 	e.report.Edition, err = e.org.Edition(e.ctx)
+	if hidden(err) {
+		return nil
+	}
 	if err == nil && limited(e.report.Edition) {
 		e.find(EditionLimited, e.report.Edition)
 	}
@@ -77,6 +80,11 @@ func (e *examination) edition() (err error) {
 func hidden(err error) bool {
 	kind, code := bridge.KindOf(err), bridge.CodeOf(err)
 	return kind == bridge.NotFound || kind == bridge.Invalid || code == "INSUFFICIENT_ACCESS"
+}
+
+// untold reports whether err says no more than that the user may not know this: no import needs it.
+func untold(err error) bool {
+	return hidden(err) || bridge.KindOf(err) == bridge.Denied && codes[bridge.CodeOf(err)] == ""
 }
 
 func (e *examination) contacts() error {
@@ -129,7 +137,7 @@ func (e *examination) sales() error {
 // rights looks for what setting up an org takes. An org that does not tell is not held against the user.
 func (e *examination) rights() error {
 	has, err := e.org.Permissions(e.ctx)
-	if hidden(err) {
+	if untold(err) {
 		return nil
 	}
 	if err != nil {
@@ -149,7 +157,7 @@ func (e *examination) rights() error {
 
 func (e *examination) duplicates() error {
 	active, err := e.org.DuplicateRules(e.ctx, "Contact")
-	if hidden(err) {
+	if untold(err) {
 		return nil
 	}
 	if err == nil && len(active) > 0 {
