@@ -54,7 +54,7 @@ type Connection struct {
 	Status      ConnectionStatus
 	Code        string // the other side's code behind a status that is not active
 	StatusAt    time.Time
-	Untold      bool // the account has yet to hear of the status
+	TellAt      time.Time // when the account is to hear of the status, for the first time or again; zero if never
 	CreatedAt   time.Time
 	Version     int
 }

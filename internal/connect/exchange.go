@@ -2,6 +2,7 @@ package connect
 
 import (
 	"context"
+	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
@@ -103,7 +104,7 @@ func (b *Broker) keep(ctx context.Context, account bridge.AccountID, code Code, 
 func (b *Broker) describe(c *bridge.Connection, code Code, app bridge.App, i Issued, p Profile) {
 	c.OrgName, c.Username, c.Edition, c.IsSandbox = p.OrgName, p.Username, p.Edition, p.IsSandbox
 	c.Environment, c.LoginHost, c.Instance = code.Environment, code.LoginHost, i.Instance
-	c.Status, c.Code, c.StatusAt, c.Untold = bridge.Active, "", b.now(), false
+	c.Status, c.Code, c.StatusAt, c.TellAt = bridge.Active, "", b.now(), time.Time{}
 	switch {
 	case app.Empty():
 		c.Access = ""

@@ -175,6 +175,24 @@ func TestNoticesAreSentOnceADay(t *testing.T) {
 	}
 }
 
+func TestNoticesAreRepeatedForAWeek(t *testing.T) {
+	t.Parallel()
+	w, clock := newStillWorld(t, simulated.Options{})
+	id := w.connect()
+	notices, sent := w.notices()
+	w.org.RevokeGrants()
+	_, _ = w.tokens(id).Renew(t.Context(), w.token(id))
+	for range 10 * 4 {
+		if err := notices.Run(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		clock.advance(6 * time.Hour)
+	}
+	if len(*sent) != 7 {
+		t.Errorf("%d mails in ten days, want one a day for a week", len(*sent))
+	}
+}
+
 func TestNoticeThatCannotBeSentYet(t *testing.T) {
 	t.Parallel()
 	w, _ := newStillWorld(t, simulated.Options{})

@@ -16,7 +16,7 @@ type Notice struct {
 	To, Subject, Text, HTML string
 }
 
-// Untold is a connection whose account has not been told that it does not work.
+// Untold is a connection whose account is to be told that it does not work.
 type Untold struct {
 	Account    bridge.AccountID
 	Connection bridge.ConnectionID
@@ -26,8 +26,9 @@ type untold interface {
 	// UntoldConnections returns up to limit of each part of the index, those that wait longest first.
 	UntoldConnections(ctx context.Context, now time.Time, limit int) ([]Untold, error)
 	Connection(context.Context, bridge.AccountID, bridge.ConnectionID) (bridge.Connection, error)
-	// ToldConnection takes a connection off the index; Conflict if it has changed since it was read.
-	ToldConnection(context.Context, bridge.Connection) error
+	// ToldConnection notes when the account is to be told again, never if next is zero; Conflict if the connection
+	// has changed since it was read.
+	ToldConnection(ctx context.Context, c bridge.Connection, next time.Time) error
 }
 
 type accounts interface {
@@ -48,8 +49,13 @@ type Notices struct {
 // mostTold is how many connections of each part of the index a sweep looks after; the rest is the next one's.
 const mostTold = 25
 
-// Run sends a mail for each connection that has stopped to work: at most one a day for each, however often it
-// stops.
+const (
+	remindAfter = 24 * time.Hour
+	remindUntil = 7 * 24 * time.Hour // who has not acted by then does not want to
+)
+
+// Run sends a mail for each connection that has stopped to work, and once a day for the first week as long as it
+// does not work: at most one a day for each, however often it stops.
 func (n Notices) Run(ctx context.Context) error {
 	const op = "connect.Notices"
 	found, err := n.Connections.UntoldConnections(ctx, n.Now(), mostTold)
@@ -70,7 +76,11 @@ func (n Notices) tell(ctx context.Context, u Untold) error {
 	if err != nil {
 		return err
 	}
+	var next time.Time
 	if c.Status == bridge.NeedsReconnect || c.Status == bridge.NeedsAdmin {
+		if at := n.Now().Add(remindAfter); at.Sub(c.StatusAt) < remindUntil {
+			next = at
+		}
 		to, err := n.Accounts.AccountAddress(ctx, c.Account)
 		if err != nil {
 			return err
@@ -85,7 +95,7 @@ func (n Notices) tell(ctx context.Context, u Untold) error {
 			}
 		}
 	}
-	return n.Connections.ToldConnection(ctx, c)
+	return n.Connections.ToldConnection(ctx, c, next)
 }
 
 // notice is the mail about a connection that does not work.

@@ -227,7 +227,10 @@ func (b *Broker) changed(c bridge.Connection, g bridge.Grant) *bridge.Connection
 		return nil
 	}
 	if c.Status != g.Status {
-		c.Untold = g.Status != bridge.Active
+		c.TellAt = time.Time{}
+		if g.Status != bridge.Active {
+			c.TellAt = b.now()
+		}
 	}
 	c.Status, c.Code, c.StatusAt, c.Instance = g.Status, g.Code, b.now(), g.Access.Instance
 	return &c

@@ -172,7 +172,7 @@ func TestTokenThatIsRefusedRightAfterARefresh(t *testing.T) {
 	if token, err := w.tokens(id).Token(t.Context()); err != nil || token.Version != fresh.Version+1 || !w.works(id) {
 		t.Errorf("after the rest: version %d, %v", token.Version, err)
 	}
-	if c := w.connection(id); c.Status != bridge.Active || c.Code != "" || c.Untold {
-		t.Errorf("status, code, untold = %q, %q, %t", c.Status, c.Code, c.Untold)
+	if c := w.connection(id); c.Status != bridge.Active || c.Code != "" || !c.TellAt.IsZero() {
+		t.Errorf("status, code = %q, %q; to be told at %v", c.Status, c.Code, c.TellAt)
 	}
 }

@@ -2,6 +2,7 @@ package connect
 
 import (
 	"context"
+	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
@@ -36,7 +37,7 @@ func (b *Broker) revoke(ctx context.Context, account bridge.AccountID, id bridge
 			LeaseSequence: was.LeaseSequence, Status: bridge.Disconnected,
 		}
 		connection.Status, connection.Code, connection.StatusAt = bridge.Disconnected, "", b.now()
-		connection.Untold = false // who ended it knows
+		connection.TellAt = time.Time{} // who ended it knows
 		if err := b.Salesforce.Revoke(ctx, newest.Access.Instance, last(newest)); err != nil {
 			b.Log.WarnContext(ctx, "grant not revoked", "account", account, "connection", id, "err", err)
 			connection.Code = NotRevoked

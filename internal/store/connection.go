@@ -30,7 +30,7 @@ type connectionRecord struct {
 	StatusAt    int64                   `dynamodbav:"statusAt"`
 	CreatedAt   int64                   `dynamodbav:"createdAt"`
 	Version     int                     `dynamodbav:"version"`
-	Shard       string                  `dynamodbav:"shard,omitempty"` // as long as the account has to be told
+	Shard       string                  `dynamodbav:"shard,omitempty"` // as long as the account is to be told
 	DueAt       int64                   `dynamodbav:"dueAt,omitempty"`
 }
 
@@ -46,8 +46,8 @@ func newConnectionRecord(c bridge.Connection) connectionRecord {
 		Edition: c.Edition, IsSandbox: c.IsSandbox, Access: c.Access, Status: c.Status, Code: c.Code,
 		StatusAt: millis(c.StatusAt), CreatedAt: millis(c.CreatedAt), Version: c.Version + 1,
 	}
-	if c.Untold {
-		r.Shard, r.DueAt = untoldLine.shard(c.Account), millis(c.StatusAt)
+	if !c.TellAt.IsZero() {
+		r.Shard, r.DueAt = untoldLine.shard(c.Account), millis(c.TellAt)
 	}
 	return r
 }
@@ -56,7 +56,7 @@ func (r connectionRecord) connection(account bridge.AccountID) bridge.Connection
 	return bridge.Connection{
 		ID: r.ID, Account: account, Org: r.Org, User: r.User, OrgName: r.OrgName, Username: r.Username,
 		Environment: r.Environment, LoginHost: r.LoginHost, Instance: r.Instance,
-		Edition: r.Edition, IsSandbox: r.IsSandbox, Access: r.Access, Status: r.Status, Code: r.Code, Untold: r.Shard != "",
+		Edition: r.Edition, IsSandbox: r.IsSandbox, Access: r.Access, Status: r.Status, Code: r.Code, TellAt: fromMillis(r.DueAt),
 		StatusAt: fromMillis(r.StatusAt), CreatedAt: fromMillis(r.CreatedAt), Version: r.Version,
 	}
 }
@@ -143,9 +143,9 @@ func (s *Store) UntoldConnections(ctx context.Context, now time.Time, limit int)
 	return found, err
 }
 
-// ToldConnection takes a connection off the index of those whose accounts have to be told. It is a Conflict
+// ToldConnection notes when the account is to be told again of a connection; never if next is zero. It is a Conflict
 // unless the version is still the one that was read.
-func (s *Store) ToldConnection(ctx context.Context, c bridge.Connection) error {
-	c.Untold = false
+func (s *Store) ToldConnection(ctx context.Context, c bridge.Connection, next time.Time) error {
+	c.TellAt = next
 	return s.put(ctx, "store.ToldConnection", connectionKey(c.Account, c.ID), newConnectionRecord(c), versioned, map[string]any{":was": c.Version})
 }

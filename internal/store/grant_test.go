@@ -211,7 +211,10 @@ func TestWhatIsToBeKeptAliveAndTold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.Status, c.Untold = next.Status, next.Status != bridge.Active
+		c.Status, c.TellAt = next.Status, time.Time{}
+		if next.Status != bridge.Active {
+			c.TellAt = c.StatusAt
+		}
 		if err := s.SettleGrant(t.Context(), g, next, &c); err != nil {
 			t.Fatal(err)
 		}
@@ -229,15 +232,15 @@ func TestWhatIsToBeKeptAliveAndTold(t *testing.T) {
 	idle(due.Add(time.Hour)) // nothing keeps the dead alive
 	untold(connect.Untold{Account: "a_1", Connection: "c_1"})
 	read, err := s.Connection(t.Context(), "a_1", "c_1")
-	if err != nil || !read.Untold {
-		t.Errorf("untold: %t, %v", read.Untold, err)
+	if err != nil || !read.TellAt.Equal(read.StatusAt) {
+		t.Errorf("to be told at %v, %v", read.TellAt, err)
 	}
 	stale := read
 	stale.Version--
-	if err := s.ToldConnection(t.Context(), stale); bridge.KindOf(err) != bridge.Conflict {
+	if err := s.ToldConnection(t.Context(), stale, time.Time{}); bridge.KindOf(err) != bridge.Conflict {
 		t.Errorf("told, from an old version: %v, want a conflict", err)
 	}
-	if err := s.ToldConnection(t.Context(), read); err != nil {
+	if err := s.ToldConnection(t.Context(), read, c.StatusAt.Add(2*time.Hour)); err != nil {
 		t.Error(err)
 	}
 	untold()
