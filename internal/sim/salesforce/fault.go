@@ -56,6 +56,7 @@ type Switches struct {
 
 	Setup
 
+	BulkDelay     Duration `json:"bulkDelay"`     // how long a job of the Bulk API takes, by the org's clock
 	Latency       Duration `json:"latency"`       // added to every answer of the token endpoint and the API
 	DailyRequests int      `json:"dailyRequests"` // API calls per rolling 24 hours
 }

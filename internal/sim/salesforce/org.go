@@ -63,6 +63,7 @@ type Org struct {
 	profiles map[id]map[string]bool   // by user: what SetVisible said of fields, as object.field, folded
 	granted  map[id]map[string]access // by user: what permission sets say of fields, named likewise; see regrant
 	journal  journal
+	jobs     jobs
 	switches Switches
 	faults   faults
 }

@@ -339,8 +339,9 @@ func (o *Org) setFaults(w http.ResponseWriter, r *http.Request) {
 		s.Setup.setUp(r)
 		s.InstanceURL = strings.TrimSpace(r.PostFormValue("instanceURL"))
 		daily, err := strconv.Atoi(r.PostFormValue("dailyRequests"))
-		if err != nil || daily < 0 || s.Latency.UnmarshalText([]byte(r.PostFormValue("latency"))) != nil {
-			http.Error(w, "latency is a duration such as 250ms, daily requests a whole number", http.StatusUnprocessableEntity)
+		if err != nil || daily < 0 || s.Latency.UnmarshalText([]byte(r.PostFormValue("latency"))) != nil ||
+			s.BulkDelay.UnmarshalText([]byte(orElse(r.PostFormValue("bulkDelay"), "0s"))) != nil {
+			http.Error(w, "latency and the time of a bulk job are durations such as 250ms, daily requests a whole number", http.StatusUnprocessableEntity)
 			return
 		}
 		s.DailyRequests = daily

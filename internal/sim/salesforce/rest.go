@@ -46,6 +46,17 @@ func (o *Org) newRoutes() http.Handler {
 		"/composite/sobjects/{type}":         {"GET": (*Org).readCollectionByIDs, "POST": (*Org).readCollectionByIDs},
 		"/composite/sobjects/{type}/{field}": {"PATCH": (*Org).upsertCollection},
 
+		"/jobs/ingest":      {"POST": (*Org).createJob, "GET": (*Org).listJobs},
+		"/jobs/query":       {"POST": (*Org).createJob, "GET": (*Org).listJobs},
+		"/jobs/ingest/{id}": {"GET": (*Org).readJob, "PATCH": (*Org).changeJob, "DELETE": (*Org).deleteJob},
+		"/jobs/query/{id}":  {"GET": (*Org).readJob, "PATCH": (*Org).changeJob, "DELETE": (*Org).deleteJob},
+
+		"/jobs/ingest/{id}/batches":            {"PUT": (*Org).uploadJob},
+		"/jobs/ingest/{id}/successfulResults":  {"GET": successfulResults},
+		"/jobs/ingest/{id}/failedResults":      {"GET": failedResults},
+		"/jobs/ingest/{id}/unprocessedrecords": {"GET": unprocessed},
+		"/jobs/query/{id}/results":             {"GET": (*Org).queryResults},
+
 		"/tooling/query":                     {"GET": (*Org).queryTooling},
 		"/tooling/query/{locator}":           {"GET": (*Org).queryMore},
 		"/tooling/sobjects/CustomField":      {"POST": (*Org).createCustomField},
@@ -254,7 +265,7 @@ func (o *Org) versions(w http.ResponseWriter, r *http.Request) {
 func (o *Org) resources(w http.ResponseWriter, c call) error {
 	base := "/services/data/v" + c.version + "/"
 	list := map[string]string{"identity": o.origin(c.Request) + "/id/" + string(o.orgID) + "/" + string(c.user)}
-	for _, name := range []string{"composite", "limits", "query", "queryAll", "sobjects", "tooling"} {
+	for _, name := range []string{"composite", "jobs", "limits", "query", "queryAll", "sobjects", "tooling"} {
 		list[name] = base + name
 	}
 	answerJSON(w, http.StatusOK, list)
