@@ -7,8 +7,10 @@
 //	   connect      Salesforce orgs: consent, tokens, disconnect
 //	   campaign     the ReferralHero account and its campaigns
 //	   importer     contacts become subscribers
+//	   doctor       what keeps a connection from its work
+//	   erasure      an account and everything of it goes
 //	3  salesforce referralhero oidc            conversations with the outside
-//	   store queue secrets mail invoke         conversations with AWS
+//	   store queue secrets mail metric invoke  conversations with AWS
 //	   apigw config                            the edge
 //	4  functions/*  a folder, a binary, a Lambda; here neighbours meet
 //	W  sim/* local  the workshop: the other sides over HTTP, and the whole system on one machine

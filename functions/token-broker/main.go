@@ -3,7 +3,8 @@
 // that is newer than the one they have, or to end a connection.
 //
 // It promises that at most one refresh of a grant is under way at any time, and that a new token is
-// stored before anybody uses it. For that its time-out, 25 seconds, must stay shorter than the lease of a
+// stored before anybody uses it: in the table, or, if the table takes nothing for three seconds, in a secret
+// of the connection's own, where the next invocation looks first. For that its time-out, 25 seconds, must stay shorter than the lease of a
 // refresh, 60 seconds. Asking it again is always safe. A failure goes back to the caller with its
 // meaning; nothing is queued here.
 package main
