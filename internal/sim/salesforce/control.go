@@ -95,6 +95,17 @@ func (o *Org) controlRoutes(mux *http.ServeMux) {
 		}
 		return in, err
 	})
+	handle("POST /__control/merge", func(r *http.Request) (any, error) {
+		var in struct {
+			Winner string `json:"winner"`
+			Loser  string `json:"loser"`
+		}
+		err := decodeStrictly(r, &in)
+		if err == nil {
+			err = o.Merge(in.Winner, in.Loser)
+		}
+		return in, err
+	})
 	handle("POST /__control/tokens", func(r *http.Request) (any, error) {
 		var in struct {
 			User string `json:"user"`

@@ -32,6 +32,9 @@ func (o *Org) pageRoutes(mux *http.ServeMux) {
 	handle("GET /contacts", func(w http.ResponseWriter, r *http.Request) { o.listPage(w, r, "Contact") })
 	handle("GET /contacts/{id}", func(w http.ResponseWriter, r *http.Request) { o.recordPage(w, r, "Contact") })
 	handle("POST /contacts/{id}", func(w http.ResponseWriter, r *http.Request) { o.editRecord(w, r, "Contact") })
+	handle("POST /contacts/{id}/merge", func(w http.ResponseWriter, r *http.Request) {
+		o.edited(w, r, "Contact", o.Merge(r.PathValue("id"), strings.TrimSpace(r.PostFormValue("loser"))))
+	})
 	handle("GET /opportunities", func(w http.ResponseWriter, r *http.Request) { o.listPage(w, r, "Opportunity") })
 	handle("GET /opportunities/{id}", func(w http.ResponseWriter, r *http.Request) { o.recordPage(w, r, "Opportunity") })
 	handle("POST /opportunities/{id}", func(w http.ResponseWriter, r *http.Request) { o.editRecord(w, r, "Opportunity") })
@@ -41,6 +44,9 @@ func (o *Org) pageRoutes(mux *http.ServeMux) {
 		http.Redirect(w, r, "/faults#setup", http.StatusSeeOther)
 	})
 	handle("POST /faults", o.setFaults)
+	handle("GET /setup", func(w http.ResponseWriter, _ *http.Request) { o.showSetup(w, "") })
+	handle("POST /setup/fields", o.addField)
+	handle("POST /setup/fields/{field}/delete", o.dropField)
 }
 
 // show writes a page. Content is made before anything is sent, so that a fault is no half page.
@@ -156,6 +162,7 @@ func (o *Org) showRecord(w http.ResponseWriter, r *http.Request, object, problem
 		fields = append(fields, o.showField(t, f, rec))
 	}
 	content["Fields"] = fields
+	content["Contact"] = object == "Contact"
 	if object == "Opportunity" {
 		content["Opportunity"], content["Roles"], content["History"] = true, o.roles(of), o.history(of)
 	}
