@@ -16,20 +16,42 @@
 //
 // # REST
 //
-// Versions 31.0 to 66.0: limits, sobjects, describe, single records (GET, POST, PATCH, DELETE), query,
-// queryAll and their locators. Objects: Contact, Account, Opportunity, OpportunityStage,
-// OpportunityContactRole, OpportunityHistory, User, Organization. A change of an opportunity's stage,
+// Versions 31.0 to 66.0: limits, sobjects, describe, single records (GET, POST, PATCH, DELETE, by id or by an
+// external id), query, queryAll and their locators, composite/sobjects (create, update, upsert, delete, read),
+// composite, composite/batch. Objects: Contact, Account, Opportunity, OpportunityStage, OpportunityContactRole,
+// OpportunityHistory, User, Organization, and those of Setup. A change of an opportunity's stage,
 // amount, probability or close date writes history. A primary contact role is the only primary one, and
 // is the opportunity's ContactId.
+//
+// Records are written one after the other, each for itself or all or none. On the way in they meet the rules for
+// records (Rule, KindRecord), unique fields, and the duplicate rule: by default it warns of a contact with a known
+// e-mail address, which an app overrules by Sforce-Duplicate-Rule-Header; it compares no names.
 //
 // SOQL: SELECT of fields, also of parents (Contact.Account.Name), or COUNT(); FROM with an alias; WHERE
 // with AND, OR, NOT, parentheses, =, !=, <>, <, <=, >, >=, LIKE, IN, NOT IN, and strings with escapes,
 // numbers, booleans, null, dates, datetimes, TODAY, YESTERDAY, LAST_N_DAYS:n; ORDER BY several fields,
 // ASC, DESC, NULLS FIRST, NULLS LAST; LIMIT; OFFSET. All else is MALFORMED_QUERY.
 //
+// # Fields and permissions
+//
+// A custom field is made by the Metadata API (/services/Soap/m/66.0: createMetadata, updateMetadata, upsertMetadata,
+// readMetadata, deleteMetadata of CustomField and PermissionSet, ten of one type at a time), by the Tooling API
+// (sobjects/CustomField, and query, which sees all of them), or by hand at /setup. Then it exists, and nobody sees it
+// but the org's own pages: a user does who has a permission set with FieldPermissions for it. PermissionSet,
+// FieldPermissions, ObjectPermissions and PermissionSetAssignment are also records of the data API. ObjectPermissions
+// are kept, and give nobody anything: whoever may use the API may use the objects. Editions below Enterprise let no
+// app make fields.
+//
+// # Bulk
+//
+// The Bulk API 2.0: jobs/ingest (insert, update, upsert, delete) and jobs/query, whose work is done when somebody
+// looks at the job after the switch BulkDelay has passed by the org's clock. Columns of parents, as in
+// Account.Number__c, are for queries only. Jobs are forgotten after seven days, and by a restart.
+//
 // # Pages
 //
-// / is the org, /contacts and /opportunities its records, /faults its switches and faults.
+// / is the org, /contacts and /opportunities its records, /setup its custom fields and permission sets, /faults its
+// switches and faults. A contact can be merged into another one.
 //
 // # Control
 //
@@ -42,5 +64,6 @@
 //	POST /__control/expire-tokens  ends all access tokens; refresh tokens stay
 //	POST /__control/revoke-grants  ends all grants
 //	POST /__control/reset-counts   begins to count anew
+//	POST /__control/merge          {"winner": "003...", "loser": "003..."}
 //	POST /__control/visibility     {"user": "...", "object": "Contact", "field": "Email", "visible": false}
 package salesforce

@@ -318,6 +318,10 @@ var presets = []struct {
 	{"api-503", "API: three answers of 503", Rule{Kind: KindAPI, Times: 3, Fault: Fault{Status: 503, Code: "SERVER_UNAVAILABLE", Message: "The requested resource is unavailable"}}},
 	{"api-html", "API: one page of HTML", Rule{Kind: KindAPI, Times: 1, Fault: Fault{Status: 503, HTML: true}}},
 	{"api-slow", "API: 5 seconds for each of the next 10 answers", Rule{Kind: KindAPI, Times: 10, Fault: Fault{Delay: Duration(5 * time.Second)}}},
+	{"record-lock", "Contacts: three writes find the record locked", Rule{Kind: KindRecord, Object: "Contact", Times: 3, Fault: Fault{Code: "UNABLE_TO_LOCK_ROW"}}},
+	{"record-rule", "Contacts: a validation rule refuses last names with “test”", Rule{Kind: KindRecord, Object: "Contact", Field: "LastName", Contains: "test",
+		Fault: Fault{Message: "Please enter a real name"}}},
+	{"metadata-503", "Metadata API: one answer of 503", Rule{Kind: KindMetadata, Times: 1, Fault: Fault{Status: 503, Code: "SERVER_UNAVAILABLE", Message: "Server unavailable"}}},
 	{"api-quota", "API: the day's calls are used up", Rule{Kind: KindAPI, Fault: Fault{Status: 403, Code: "REQUEST_LIMIT_EXCEEDED", Message: "TotalRequests Limit exceeded."}}},
 	{"api-disabled", "API: not enabled for the org", Rule{Kind: KindAPI, Fault: Fault{Status: 403, Code: "API_DISABLED_FOR_ORG", Message: "The REST API is not enabled for this Organization."}}},
 }
