@@ -106,6 +106,16 @@ func (o *Org) controlRoutes(mux *http.ServeMux) {
 		}
 		return in, err
 	})
+	handle("POST /__control/convert", func(r *http.Request) (any, error) {
+		var in struct {
+			Lead string `json:"lead"`
+		}
+		if err := decodeStrictly(r, &in); err != nil {
+			return nil, err
+		}
+		contact, err := o.Convert(in.Lead)
+		return map[string]string{"contact": contact}, err
+	})
 	handle("POST /__control/tokens", func(r *http.Request) (any, error) {
 		var in struct {
 			User string `json:"user"`

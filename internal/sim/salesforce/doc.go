@@ -18,7 +18,7 @@
 //
 // Versions 31.0 to 66.0: limits, sobjects, describe, single records (GET, POST, PATCH, DELETE, by id or by an
 // external id), query, queryAll and their locators, composite/sobjects (create, update, upsert, delete, read),
-// composite, composite/batch. Objects: Contact, Account, Opportunity, OpportunityStage, OpportunityContactRole,
+// composite, composite/batch. Objects: Contact, Lead, Account, Opportunity, OpportunityStage, OpportunityContactRole,
 // OpportunityHistory, User, Organization, and those of Setup. A change of an opportunity's stage,
 // amount, probability or close date writes history. A primary contact role is the only primary one, and
 // is the opportunity's ContactId.
@@ -50,8 +50,8 @@
 //
 // # Pages
 //
-// / is the org, /contacts and /opportunities its records, /setup its custom fields and permission sets, /faults its
-// switches and faults. A contact can be merged into another one.
+// / is the org, /contacts, /leads and /opportunities its records, /setup its custom fields and permission sets, /faults its
+// switches and faults. A contact can be merged into another one, a lead converted.
 //
 // # Control
 //
@@ -65,5 +65,6 @@
 //	POST /__control/revoke-grants  ends all grants
 //	POST /__control/reset-counts   begins to count anew
 //	POST /__control/merge          {"winner": "003...", "loser": "003..."}
+//	POST /__control/convert        {"lead": "00Q..."}: answers with the contact
 //	POST /__control/visibility     {"user": "...", "object": "Contact", "field": "Email", "visible": false}
 package salesforce

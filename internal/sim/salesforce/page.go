@@ -23,7 +23,7 @@ var pages = template.Must(template.New("page").Funcs(template.FuncMap{
 const rowsOnPage = 50
 
 // recordPaths is where the objects that have pages have them.
-var recordPaths = map[string]string{"Contact": "/contacts/", "Opportunity": "/opportunities/"}
+var recordPaths = map[string]string{"Contact": "/contacts/", "Lead": "/leads/", "Opportunity": "/opportunities/"}
 
 func (o *Org) pageRoutes(mux *http.ServeMux) {
 	guard := http.NewCrossOriginProtection() // no other site's page may edit the org from a person's browser
@@ -34,6 +34,13 @@ func (o *Org) pageRoutes(mux *http.ServeMux) {
 	handle("POST /contacts/{id}", func(w http.ResponseWriter, r *http.Request) { o.editRecord(w, r, "Contact") })
 	handle("POST /contacts/{id}/merge", func(w http.ResponseWriter, r *http.Request) {
 		o.edited(w, r, "Contact", o.Merge(r.PathValue("id"), strings.TrimSpace(r.PostFormValue("loser"))))
+	})
+	handle("GET /leads", func(w http.ResponseWriter, r *http.Request) { o.listPage(w, r, "Lead") })
+	handle("GET /leads/{id}", func(w http.ResponseWriter, r *http.Request) { o.recordPage(w, r, "Lead") })
+	handle("POST /leads/{id}", func(w http.ResponseWriter, r *http.Request) { o.editRecord(w, r, "Lead") })
+	handle("POST /leads/{id}/convert", func(w http.ResponseWriter, r *http.Request) {
+		_, err := o.Convert(r.PathValue("id"))
+		o.edited(w, r, "Lead", err)
 	})
 	handle("GET /opportunities", func(w http.ResponseWriter, r *http.Request) { o.listPage(w, r, "Opportunity") })
 	handle("GET /opportunities/{id}", func(w http.ResponseWriter, r *http.Request) { o.recordPage(w, r, "Opportunity") })
@@ -106,7 +113,7 @@ func (o *Org) listPage(w http.ResponseWriter, r *http.Request, object string) {
 	if after, err := parseID(r.URL.Query().Get("after")); err == nil {
 		at = t.from(after.next().short())
 	}
-	names := map[string][]string{"Contact": {"Email", "Title"}, "Opportunity": {"StageName", "Amount", "CloseDate"}}[object]
+	names := map[string][]string{"Contact": {"Email", "Title"}, "Lead": {"Email", "Company"}, "Opportunity": {"StageName", "Amount", "CloseDate"}}[object]
 	var list []listed
 	more := false
 	for ; at < len(t.rows); at++ {
@@ -163,6 +170,7 @@ func (o *Org) showRecord(w http.ResponseWriter, r *http.Request, object, problem
 	}
 	content["Fields"] = fields
 	content["Contact"] = object == "Contact"
+	content["Lead"] = object == "Lead" && t.converted(at) == nil
 	if object == "Opportunity" {
 		content["Opportunity"], content["Roles"], content["History"] = true, o.roles(of), o.history(of)
 	}

@@ -90,6 +90,9 @@ func (o *Org) change(by author, t *table, at int, input map[string]any) error {
 	if t.isDeleted(t.rows[at]) {
 		return refuse(404, "ENTITY_IS_DELETED", "entity is deleted")
 	}
+	if err := t.converted(at); err != nil {
+		return err
+	}
 	values := t.rows[at].values(t.width)
 	if err := o.assign(by, t, values, input, false); err != nil {
 		return err

@@ -24,7 +24,7 @@ func (o *Org) showSetup(w http.ResponseWriter, problem string) {
 	users := o.state().Users
 	o.mu.RLock()
 	content := map[string]any{"Problem": problem, "Fields": o.listFields(users), "Sets": o.listSets(),
-		"Objects": []string{"Contact", "Account", "Opportunity"}, "Types": slices.Sorted(maps.Keys(customFieldKinds))}
+		"Objects": []string{"Contact", "Lead", "Account", "Opportunity"}, "Types": slices.Sorted(maps.Keys(customFieldKinds))}
 	o.mu.RUnlock()
 	status := http.StatusOK
 	if problem != "" {
