@@ -208,13 +208,13 @@ func (o *Org) work(c call, j *job) {
 
 // leave keeps the records of an upload as those that nobody looked at, as far as they can be read.
 func (j *job) leave() {
-	if lines, err := j.lines(); err == nil && len(lines) > 0 {
+	if lines, err := j.read(); err == nil && len(lines) > 0 {
 		j.columns, j.left = lines[0], lines[1:]
 	}
 }
 
-// lines reads the upload.
-func (j *job) lines() ([][]string, error) {
+// read parses the upload.
+func (j *job) read() ([][]string, error) {
 	first, _, _ := bytes.Cut(j.upload, []byte("\n"))
 	if len(j.upload) > 0 && bytes.HasSuffix(first, []byte("\r")) != (j.in.Ending == "CRLF") {
 		return nil, fmt.Errorf("ClientInputError : LineEnding is invalid on user data. Current LineEnding setting is %s", j.in.Ending)
@@ -323,7 +323,7 @@ func (o *Org) deleteJob(w http.ResponseWriter, c call) error {
 
 // load writes the records of an upload. An error is one of the whole job, of which nothing was written.
 func (o *Org) load(j *job) error {
-	lines, err := j.lines()
+	lines, err := j.read()
 	if err != nil || len(lines) == 0 {
 		return err
 	}
@@ -520,6 +520,49 @@ func (f *field) cell(r row) string {
 	}
 }
 
+// mostPages is how many addresses of pages one answer has.
+const mostPages = 5
+
+// queryPages is GET /jobs/query/{id}/resultPages: where the pages are, so that they can be read at the same time.
+func (o *Org) queryPages(w http.ResponseWriter, c call) error {
+	from, err := strconv.Atoi(strings.TrimPrefix(orElse(c.URL.Query().Get("locator"), "0"), "Mg"))
+	if err != nil || from < 0 {
+		return refuse(http.StatusBadRequest, "INVALID_QUERY_LOCATOR", "invalid query locator")
+	}
+	size, err := strconv.Atoi(orElse(c.URL.Query().Get("maxRecords"), "50000"))
+	if err != nil || size < 1 {
+		return refuse(http.StatusBadRequest, "INVALID_INPUT", "maxRecords is no number above 0")
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	j, err := o.job(c)
+	switch {
+	case err != nil:
+		return err
+	case j.version != c.version:
+		return j.otherVersion()
+	case j.state != jobComplete:
+		return refuse(http.StatusBadRequest, "API_ERROR", "the job is not complete: "+j.state)
+	}
+	base := "/services/data/v" + j.version + "/jobs/query/" + string(j.id)
+	pages := []map[string]string{}
+	at := from
+	for ; (at < len(j.rows) || at == 0) && len(pages) < mostPages; at += size {
+		pages = append(pages, map[string]string{"resultUrl": fmt.Sprintf("%s/results?locator=Mg%d&maxRecords=%d", base, at, size)})
+	}
+	answer := map[string]any{"resultPages": pages, "done": at >= len(j.rows)}
+	if at < len(j.rows) {
+		answer["nextRecordsUrl"] = fmt.Sprintf("%s/resultPages?locator=Mg%d&maxRecords=%d", base, at, size)
+	}
+	answerJSON(w, http.StatusOK, answer)
+	return nil
+}
+
+// otherVersion refuses results to a version that did not create the job.
+func (j *job) otherVersion() error {
+	return refuse(http.StatusConflict, "API_ERROR", "the results must be read with the version with which the job was created: "+j.version)
+}
+
 // queryResults is GET /jobs/query/{id}/results: a page of the records, and in its head how to get the next one.
 func (o *Org) queryResults(w http.ResponseWriter, c call) error {
 	values := c.URL.Query()
@@ -543,7 +586,7 @@ func (o *Org) queryResults(w http.ResponseWriter, c call) error {
 	switch {
 	case err != nil:
 	case j.version != c.version:
-		err = refuse(http.StatusConflict, "API_ERROR", "the results must be read with the version with which the job was created: "+j.version)
+		err = j.otherVersion()
 	case j.state != jobComplete:
 		err = refuse(http.StatusBadRequest, "API_ERROR", "the job is not complete: "+j.state)
 	case locatorErr != nil || from < 0 || from > 0 && from >= len(j.rows):

@@ -189,6 +189,17 @@ func TestBulkQuery(t *testing.T) {
 	if got := strings.Join(pages, " "); got != "2 2" {
 		t.Errorf("pages of %s", got)
 	}
+	a := s.api(token, "GET", v66+"/jobs/query/"+j.ID+"/resultPages?maxRecords=3", "")
+	listed := decode[struct {
+		ResultPages []struct{ ResultURL string }
+		Done        bool
+	}](t, a.body)
+	if len(listed.ResultPages) != 2 || !listed.Done {
+		t.Fatalf("the pages: %s", a.body)
+	}
+	if a := s.api(token, "GET", listed.ResultPages[1].ResultURL, ""); a.header.Get("Sforce-NumberOfRecords") != "1" || !strings.Contains(a.body, "O'Neil") {
+		t.Errorf("the second of two pages: %s", a.body)
+	}
 	if a := s.api(token, "GET", "/services/data/v65.0"+results, ""); a.status != http.StatusConflict {
 		t.Errorf("by another version: %d %s", a.status, a.body)
 	}

@@ -56,6 +56,7 @@ func (o *Org) newRoutes() http.Handler {
 		"/jobs/ingest/{id}/failedResults":      {"GET": failedResults},
 		"/jobs/ingest/{id}/unprocessedrecords": {"GET": unprocessed},
 		"/jobs/query/{id}/results":             {"GET": (*Org).queryResults},
+		"/jobs/query/{id}/resultPages":         {"GET": (*Org).queryPages},
 
 		"/tooling/query":                     {"GET": (*Org).queryTooling},
 		"/tooling/query/{locator}":           {"GET": (*Org).queryMore},
