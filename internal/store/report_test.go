@@ -39,11 +39,7 @@ func TestDueReports(t *testing.T) {
 	t.Parallel()
 	s, ctx := newStore(t), t.Context()
 	now := time.UnixMilli(1_793_613_600_000).UTC()
-	for _, id := range []bridge.ConnectionID{"c_1", "c_2", "c_3"} {
-		due := now
-		if id == "c_3" {
-			due = now.Add(time.Minute)
-		}
+	for id, due := range map[bridge.ConnectionID]time.Time{"c_1": now.Add(-time.Second), "c_2": now, "c_3": now.Add(time.Minute)} {
 		if err := s.SaveReport(ctx, "a_1", id, doctor.Report{At: now}, due); err != nil {
 			t.Fatal(err)
 		}
@@ -52,7 +48,7 @@ func TestDueReports(t *testing.T) {
 		t.Fatal(err)
 	}
 	found, err := s.DueReports(ctx, now, 10)
-	want := []doctor.Due{{Account: "a_1", Connection: "c_1", At: now}, {Account: "a_1", Connection: "c_2", At: now}}
+	want := []doctor.Due{{Account: "a_1", Connection: "c_1", At: now.Add(-time.Second)}, {Account: "a_1", Connection: "c_2", At: now}}
 	if diff := cmp.Diff(found, want); err != nil || diff != "" {
 		t.Fatalf("%v, due differs (-got +want):\n%s", err, diff)
 	}
