@@ -74,7 +74,7 @@ func web(ctx context.Context, r events.APIGatewayV2HTTPRequest) (events.APIGatew
 		if _, err = dynamodb.NewFromConfig(c).DescribeTable(ctx, &dynamodb.DescribeTableInput{TableName: &table}); err != nil {
 			answer.Body = err.Error()
 		}
-	case "POST /work/{what}":
+	case "POST /jobs/{what}":
 		name := os.Getenv("WORK")
 		event, err := json.Marshal(map[string]any{"Records": []events.SQSMessage{{MessageId: "m", Body: r.PathParameters["what"]}}})
 		if err != nil {
@@ -143,7 +143,7 @@ Resources:
         Environment: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: GET, Path: /environment } }
         Secret: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: GET, Path: /secret } }
         Table: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: GET, Path: /table } }
-        Work: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: POST, Path: '/work/{what}' } }
+        Work: { Type: HttpApi, Properties: { ApiId: !Ref Api, Method: POST, Path: '/jobs/{what}' } }
   WorkFunction:
     Type: AWS::Serverless::Function
     Properties:
@@ -323,7 +323,7 @@ func TestHTTP(t *testing.T) {
 		}
 	})
 	t.Run("one function invokes another", func(t *testing.T) {
-		status, body := call(t, "POST", s.URL+"/work/fail")
+		status, body := call(t, "POST", s.URL+"/jobs/fail")
 		if want := `{"batchItemFailures":[{"itemIdentifier":"m"}]}`; status != 200 || body != want {
 			t.Errorf("answer = %d %s, want %s\n%s", status, body, want, said)
 		}
