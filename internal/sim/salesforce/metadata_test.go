@@ -188,6 +188,15 @@ func TestNewFieldIsSeenByNobodyUntilAPermissionSetSaysSo(t *testing.T) {
 		t.Errorf("the data API knows CustomField: %s", a.body)
 	}
 
+	s.turn(func(w *Switches) { w.MissingPermissions = Names{"ViewSetup", "ManageProfilesPermissionsets"} })
+	if a := s.query(token, "SELECT Id FROM FieldPermissions"); codeOf(a) != "INVALID_TYPE" {
+		t.Errorf("permissions, read by one who may not view Setup: %s", a.body)
+	}
+	if a := s.api(token, "POST", "/services/data/v66.0/sobjects/PermissionSet", `{"Name":"A","Label":"A"}`); codeOf(a) != "INSUFFICIENT_ACCESS_OR_READONLY" {
+		t.Errorf("a permission set, made by one who may not: %s", a.body)
+	}
+	s.turn(func(w *Switches) { w.MissingPermissions = nil })
+
 	// By the data API: a permission set to read, for one user.
 	create := func(object, body string) string {
 		t.Helper()

@@ -93,6 +93,11 @@ func (o *Org) mayAdminister(b *object) error {
 	return nil
 }
 
+// concealed reports whether users are kept from an object: it is hidden from them, or they may not view Setup.
+func (s Setup) concealed(b *object) bool {
+	return s.HiddenObjects.have(b.name) || (b.name == "FieldPermissions" || b.name == "ObjectPermissions") && s.MissingPermissions.have("ViewSetup")
+}
+
 // uphold refuses a permission, as values say it, that makes no sense beside the others. at is its position, or -1.
 func (o *Org) uphold(t *table, at int, values []string) error {
 	if err := o.mayAdminister(t.object); err != nil {

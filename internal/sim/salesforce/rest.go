@@ -284,7 +284,7 @@ func (o *Org) limits(w http.ResponseWriter, c call) error {
 // object finds the object that a path names, as far as the API shows it.
 func (o *Org) object(c call) (*table, error) {
 	t := o.table(c.PathValue("type"))
-	if t == nil || t.tooling || o.switches.HiddenObjects.have(t.name) {
+	if t == nil || t.tooling || o.switches.concealed(t.object) {
 		return nil, refuse(http.StatusNotFound, "NOT_FOUND", "The requested resource does not exist")
 	}
 	return t, nil

@@ -53,7 +53,7 @@ func (o *Org) plan(q *soql, c call, all bool) (*search, error) {
 	user := c.user
 	p := &planner{org: o, user: user, q: q, now: o.now().UTC()}
 	t := o.tables[fold(q.from.names[0])]
-	if t == nil || t.tooling && !c.tooling || o.switches.HiddenObjects.have(t.name) {
+	if t == nil || t.tooling && !c.tooling || o.switches.concealed(t.object) {
 		return nil, refuseAt(q.source, q.from.at, "INVALID_TYPE", fmt.Sprintf("sObject type '%s' is not supported. If you are attempting to use a custom object, "+
 			"be sure to append the '__c' after the entity name. Please reference your WSDL or the describe call for the appropriate names.", q.from))
 	}
