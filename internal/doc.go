@@ -4,14 +4,16 @@
 //	1  effect       plan, claim, call, confirm: for calls that must not be made twice
 //	   budget       rolling-window leases of calls, by lane
 //	2  signin       who is at the console
-//	   connect      Salesforce orgs: consent, tokens, disconnect
+//	   connect      Salesforce orgs: consent, tokens, keep-alive, disconnect
+//	   doctor       what keeps a connection from its work, and who can put it right
 //	   campaign     the ReferralHero account and its campaigns
 //	   importer     contacts become subscribers
+//	   erasure      an account and everything that is kept for it
 //	   doctor       what keeps a connection from its work
 //	   erasure      an account and everything of it goes
 //	3  salesforce referralhero oidc            conversations with the outside
 //	   store queue secrets mail metric invoke  conversations with AWS
-//	   apigw config                            the edge
+//	   apigw config metric                     the edge
 //	4  functions/*  a folder, a binary, a Lambda; here neighbours meet
 //	W  sim/* local  the workshop: the other sides over HTTP, and the whole system on one machine
 //
