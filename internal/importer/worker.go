@@ -126,8 +126,9 @@ func (w Worker) pump(ctx context.Context, i bridge.Import, rescue bool) error {
 	return nil
 }
 
-// rescue sends the open pages that nobody has claimed, in case their jobs were lost. At worst a page has two jobs
-// then, and one of them finds nothing to do.
+// rescue sends the open pages, in case their jobs were lost: at once those that nobody has claimed, and the others for
+// when their claims are over, since their workers may be dead. At worst a page has two jobs then, and one of them
+// finds nothing to do.
 func (w Worker) rescue(ctx context.Context, i bridge.Import, open []int) error {
 	var free []Job
 	for _, number := range open[:min(window, len(open))] {
@@ -135,8 +136,13 @@ func (w Worker) rescue(ctx context.Context, i bridge.Import, open []int) error {
 		if err != nil {
 			return err
 		}
-		if !held(sheet.Page, i.Pass, w.Now()) {
+		now := w.Now()
+		if !held(sheet.Page, i.Pass, now) {
 			free = append(free, pageJob(i, number))
+			continue
+		}
+		if err := w.Jobs.Send(ctx, sheet.Page.Until.Sub(now), pageJob(i, number)); err != nil {
+			return err
 		}
 	}
 	return w.Jobs.Send(ctx, 0, free...)
