@@ -722,3 +722,29 @@ func TestProgressAndEstimate(t *testing.T) {
 		t.Errorf("another account sees it: %v", err)
 	}
 }
+
+// TestADeadWorkersPageIsSentWhenItsClaimIsOver loses a page's job together with its worker. The next rescue finds the claim
+// in force, and must not leave the page to a sweep that comes minutes later.
+func TestADeadWorkersPageIsSentWhenItsClaimIsOver(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{contacts: people(30)})
+	i := w.start(nil)
+	for _, m := range w.receive(1) {
+		w.do(m, immortal(nil))
+	}
+	sheet, err := w.store.Page(t.Context(), account, i.ID, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := sheet.Page
+	p.Fence, p.Pass, p.Tries, p.Until = p.Fence+1, 1, 1, w.Now().Add(2*time.Minute)
+	if err := w.store.ClaimPage(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	w.receive(10)
+	w.put(0, importer.Job{Account: account, Import: i.ID, Rescue: true})
+	w.work(fixed(1), immortal)
+	if got := w.get(i.ID); got.State != bridge.Done {
+		t.Errorf("state = %s, want %s; the queue is empty", got.State, bridge.Done)
+	}
+}
