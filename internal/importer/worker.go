@@ -5,7 +5,6 @@ import (
 	"errors"
 	"iter"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
@@ -110,15 +109,15 @@ func (w Worker) pump(ctx context.Context, i bridge.Import, rescue bool) error {
 		}
 		i, rescue = unparked, true
 	}
-	open := slices.Clone(i.Open)
+	// Before planning, which may be put off: nobody would remember then that the pages still need their jobs.
+	if rescue {
+		if err := w.rescue(ctx, i, i.Open); err != nil {
+			return err
+		}
+	}
 	i, err := w.plan(ctx, i)
 	if err != nil {
 		return err
-	}
-	if rescue {
-		if err := w.rescue(ctx, i, open); err != nil {
-			return err
-		}
 	}
 	if i.Planned && len(i.Open) == 0 {
 		return w.finalize(ctx, i)
