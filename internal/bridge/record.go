@@ -44,3 +44,26 @@ type Fate struct {
 	Target  Target       // of Next
 	Next    SalesforceID // the record that it was merged into, or the contact that the lead was converted to; may be empty
 }
+
+// Which says which of an object's records are meant.
+type Which string
+
+// The records that syncing asks for without naming them.
+const (
+	Ours      Which = "ours"       // those with a SUB_ID
+	WithEmail Which = "with_email" // those with an e-mail address
+)
+
+// Load is how far a bulk load is.
+type Load struct {
+	Ended     bool
+	Failed    bool // it ended without having tried every row
+	Processed int  // rows so far, refused ones included
+	Failures  int  // rows that were refused
+}
+
+// LoadFailure is a row of a bulk load that was refused.
+type LoadFailure struct {
+	Key string // the row's SUB_ID or Id, whichever the load goes by
+	Err error  // an *Error with Salesforce's code
+}
