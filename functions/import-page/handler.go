@@ -69,7 +69,7 @@ type hero struct{ client *referralhero.Client }
 
 func (h hero) Add(ctx context.Context, token bridge.Secret, campaign bridge.CampaignID, p importer.Person) (importer.Subscriber, importer.Quota, error) {
 	s, quota, err := h.client.Add(ctx, token, campaign, referralhero.Person(p))
-	return importer.Subscriber(s), importer.Quota(quota), err
+	return importer.Subscriber{ID: string(s.ID), Created: s.Created, CreatedAt: s.CreatedAt, Source: s.Source}, importer.Quota(quota), err
 }
 
 func completionMail(sender mail.Sender) func(context.Context, importer.Message) error {

@@ -77,6 +77,8 @@ func decode(op string, unclear bridge.Kind, status int, text []byte) (json.RawMe
 	switch {
 	case status == http.StatusTooManyRequests:
 		return nil, quota, failure(op, "too_many_calls", bridge.Throttled)
+	case e.Status == "error" && status == http.StatusNotFound:
+		return nil, quota, &bridge.Error{Op: op, Kind: bridge.NotFound, Code: printable(e.Code)}
 	case e.Status == "error" && (status == http.StatusUnauthorized || status == http.StatusForbidden):
 		return nil, quota, &bridge.Error{Op: op, Kind: bridge.Denied, Code: printable(e.Code)}
 	case e.Status == "error" && status >= http.StatusBadRequest && status < http.StatusInternalServerError:
@@ -139,6 +141,20 @@ func (n number) count() (int, bool) {
 	return int(n.value), true
 }
 
+// things is count, or 0.
+func (n number) things() int {
+	count, _ := n.count()
+	return count
+}
+
+// whole returns a number that may be negative, cut to whole ones; 0 unless it is such a number.
+func (n number) whole() int {
+	if !n.set || math.Abs(n.value) > 1e15 {
+		return 0
+	}
+	return int(n.value)
+}
+
 // time returns the time of a number of Unix seconds; the zero time if there is none.
 func (n number) time() time.Time {
 	seconds, ok := n.count()
@@ -146,4 +162,31 @@ func (n number) time() time.Time {
 		return time.Time{}
 	}
 	return time.Unix(int64(seconds), 0).UTC()
+}
+
+// text is a JSON text that may also come as null or not at all, or as a number where people wrote one.
+type text string
+
+// UnmarshalJSON never fails: what is no text is empty.
+func (t *text) UnmarshalJSON(data []byte) error {
+	*t = ""
+	switch c := data[0]; {
+	case c == '"':
+		var s string
+		if json.Unmarshal(data, &s) == nil {
+			*t = text(s)
+		}
+	case c == '-' || c >= '0' && c <= '9':
+		*t = text(data)
+	}
+	return nil
+}
+
+// truth is a JSON boolean that may also come as text, as null or not at all.
+type truth bool
+
+// UnmarshalJSON never fails: what is not true is false.
+func (t *truth) UnmarshalJSON(data []byte) error {
+	*t = string(data) == "true" || string(data) == `"true"`
+	return nil
 }
