@@ -12,5 +12,5 @@ type Quota struct {
 type SubscriberPage struct {
 	Subscribers []Subscriber
 	Pages       int // of the whole list; 0 or 1 is the only page
-	Total       int // subscribers in the list
+	Total       int // subscribers in the list; negative if the answer did not say
 }

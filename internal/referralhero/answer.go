@@ -59,12 +59,12 @@ type envelope struct {
 }
 
 // decode reads an answer. unclear is the kind of one that says neither yes nor no.
-func decode(op string, unclear bridge.Kind, status int, text []byte) (json.RawMessage, Quota, error) {
+func decode(op string, unclear bridge.Kind, status int, text []byte) (json.RawMessage, bridge.Quota, error) {
 	var e envelope
 	if err := json.Unmarshal(text, &e); err != nil || e.Status != "ok" && e.Status != "error" {
 		return nil, silent, unreadable(op, unclear, status)
 	}
-	quota := Quota{Left: -1, At: e.Timestamp.time()}
+	quota := bridge.Quota{Left: -1, At: e.Timestamp.time()}
 	if left, ok := e.CallsLeft.count(); ok {
 		quota.Left = left
 	}

@@ -41,21 +41,15 @@ func HTTPClient() *http.Client {
 	}
 }
 
-// Quota is what an answer tells about the account's allowance. It is filled in as far as an answer could
-// be read, also when the call failed.
-type Quota struct {
-	Left int       // calls left in the hour; -1 if the answer did not say
-	At   time.Time // ReferralHero's clock, to the second; zero if the answer did not say
-}
-
-// silent is the quota of an answer that said nothing.
-var silent = Quota{Left: -1}
+// silent is the quota of an answer that said nothing. Otherwise it is filled in as far as an answer could be read, also
+// when the call failed.
+var silent = bridge.Quota{Left: -1}
 
 // largest is more than any answer of a page of fifty subscribers.
 const largest = 1 << 20
 
 // call makes one request and returns the data of a successful answer. in is nil for a read.
-func (c *Client) call(ctx context.Context, op string, token bridge.Secret, method, path string, in any) (json.RawMessage, Quota, error) {
+func (c *Client) call(ctx context.Context, op string, token bridge.Secret, method, path string, in any) (json.RawMessage, bridge.Quota, error) {
 	if token.Empty() {
 		return nil, silent, failure(op, "no_token", bridge.Revoked)
 	}

@@ -26,7 +26,7 @@ type listsPage struct {
 
 // Lists returns the account's campaigns, one call for each ten of them. ReferralHero lists active campaigns
 // only: one that is missing may be paused.
-func (c *Client) Lists(ctx context.Context, token bridge.Secret) ([]bridge.Campaign, Quota, error) {
+func (c *Client) Lists(ctx context.Context, token bridge.Secret) ([]bridge.Campaign, bridge.Quota, error) {
 	const op = "referralhero.Lists"
 	var (
 		campaigns []bridge.Campaign

@@ -12,26 +12,20 @@ import (
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
 
-// Page is a page of a list's subscribers.
-type Page struct {
-	Subscribers []bridge.Subscriber // some may not be verified
-	Pages       int                 // that there are; at least 1
-	Total       int                 // subscribers on all of them, as ReferralHero counts; -1 if it does not say
-}
-
 // fullPage is how many subscribers ReferralHero puts on a page.
 const fullPage = 50
 
 // Subscribers returns a page of the list, from 1, those who signed up last first: whoever signs up while the pages are
-// read moves others to a later page, so that they are seen twice and never missed. A page beyond the last one is
-// empty. One that contradicts itself is Unavailable, since what is missing from a list counts as deleted.
-func (c *Client) Subscribers(ctx context.Context, token bridge.Secret, list bridge.CampaignID, page int) (Page, Quota, error) {
+// read moves others to a later page, so that they are seen twice and never missed. Some may not be verified. A page
+// beyond the last one is empty. One that contradicts itself is Unavailable, since who is missing from a list counts as
+// deleted.
+func (c *Client) Subscribers(ctx context.Context, token bridge.Secret, list bridge.CampaignID, page int) (bridge.SubscriberPage, bridge.Quota, error) {
 	return c.page(ctx, "referralhero.Subscribers", token, subscribersOf(list), page)
 }
 
 // LastReferral returns when the subscriber's newest referral signed up, whatever became of it; the zero time if there
 // is none. Its errors are those of Subscriber.
-func (c *Client) LastReferral(ctx context.Context, token bridge.Secret, list bridge.CampaignID, id bridge.SubscriberID) (time.Time, Quota, error) {
+func (c *Client) LastReferral(ctx context.Context, token bridge.Secret, list bridge.CampaignID, id bridge.SubscriberID) (time.Time, bridge.Quota, error) {
 	const op = "referralhero.LastReferral"
 	if !plain(string(id)) {
 		return time.Time{}, silent, failure(op, noSubscriber, bridge.NotFound)
@@ -49,26 +43,26 @@ func (c *Client) LastReferral(ctx context.Context, token bridge.Secret, list bri
 	return last, quota, nil
 }
 
-func (c *Client) page(ctx context.Context, op string, token bridge.Secret, path string, page int) (Page, Quota, error) {
+func (c *Client) page(ctx context.Context, op string, token bridge.Secret, path string, page int) (bridge.SubscriberPage, bridge.Quota, error) {
 	query := url.Values{"page": {strconv.Itoa(page)}, "sort_by": {"registration_desc"}}
 	data, quota, err := c.call(ctx, op, token, http.MethodGet, path+"?"+query.Encode(), nil)
 	if err != nil {
-		return Page{}, quota, err
+		return bridge.SubscriberPage{}, quota, err
 	}
 	var answer subscribersPage
-	if json.Unmarshal(data, &answer) != nil || answer.Subscribers == nil {
-		return Page{}, quota, bridge.E(op, bridge.Unavailable, errors.New("the answer has no subscribers"))
+	if json.Unmarshal(data, &answer) != nil || answer.Subscribers == nil && !answer.Pagination.none() {
+		return bridge.SubscriberPage{}, quota, bridge.E(op, bridge.Unavailable, errors.New("the answer has no subscribers"))
 	}
-	found := Page{Subscribers: make([]bridge.Subscriber, len(answer.Subscribers))}
+	found := bridge.SubscriberPage{Subscribers: make([]bridge.Subscriber, len(answer.Subscribers))}
 	for i, s := range answer.Subscribers {
 		if s.ID == "" {
-			return Page{}, quota, bridge.E(op, bridge.Unavailable, errors.New("a subscriber of the page has no id"))
+			return bridge.SubscriberPage{}, quota, bridge.E(op, bridge.Unavailable, errors.New("a subscriber of the page has no id"))
 		}
 		found.Subscribers[i] = s.noun(quota.At)
 	}
 	var sound bool
 	if found.Pages, found.Total, sound = answer.Pagination.read(page, len(found.Subscribers)); !sound {
-		return Page{}, quota, bridge.E(op, bridge.Unavailable, errors.New("the page contradicts itself"))
+		return bridge.SubscriberPage{}, quota, bridge.E(op, bridge.Unavailable, errors.New("the page contradicts itself"))
 	}
 	return found, quota, nil
 }
@@ -85,6 +79,9 @@ type pagination struct {
 	PerPage      number `json:"per_page"`
 	TotalObjects number `json:"total_objects"`
 }
+
+// none reports whether it says that there is nobody.
+func (p pagination) none() bool { return p.TotalObjects == number{0, true} }
 
 // read returns how many pages and subscribers there are, and whether that can be true of a page with so many of them.
 // It does not ask that a page is full: whether subscribers who are not verified count, nobody knows.

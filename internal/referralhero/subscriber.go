@@ -30,7 +30,7 @@ type Added struct {
 // Add makes p a subscriber of the list, verified at once, or finds the subscriber that p is already and
 // changes nothing. It is therefore safe to repeat: after an UnknownOutcome the second answer has
 // Created false, and CreatedAt tells whether it was the first call that made the subscriber.
-func (c *Client) Add(ctx context.Context, token bridge.Secret, list bridge.CampaignID, p Person) (Added, Quota, error) {
+func (c *Client) Add(ctx context.Context, token bridge.Secret, list bridge.CampaignID, p Person) (Added, bridge.Quota, error) {
 	const op = "referralhero.Add"
 	in := map[string]any{string(p.Identifier): p.Value, "double_optin": false}
 	for name, value := range map[string]string{"name": p.Name, "domain": p.URL, "source": p.Source} {
@@ -52,7 +52,7 @@ func (c *Client) Add(ctx context.Context, token bridge.Secret, list bridge.Campa
 // Subscriber returns a verified subscriber of the list. One whom ReferralHero does not have, or does not show because
 // the address is not verified, is NotFound with the code "subscriber_not_found"; a list that it does not have is
 // NotFound with the code "invalid_list".
-func (c *Client) Subscriber(ctx context.Context, token bridge.Secret, list bridge.CampaignID, id bridge.SubscriberID) (bridge.Subscriber, Quota, error) {
+func (c *Client) Subscriber(ctx context.Context, token bridge.Secret, list bridge.CampaignID, id bridge.SubscriberID) (bridge.Subscriber, bridge.Quota, error) {
 	const op = "referralhero.Subscriber"
 	if !plain(string(id)) {
 		return bridge.Subscriber{}, silent, failure(op, noSubscriber, bridge.NotFound)
@@ -65,12 +65,12 @@ func (c *Client) Subscriber(ctx context.Context, token bridge.Secret, list bridg
 }
 
 // SubscriberByCode returns the verified subscriber with a referral code. Its errors are those of Subscriber.
-func (c *Client) SubscriberByCode(ctx context.Context, token bridge.Secret, list bridge.CampaignID, code string) (bridge.Subscriber, Quota, error) {
+func (c *Client) SubscriberByCode(ctx context.Context, token bridge.Secret, list bridge.CampaignID, code string) (bridge.Subscriber, bridge.Quota, error) {
 	return c.one(ctx, "referralhero.SubscriberByCode", token, subscribersOf(list)+"/retrieve_by_mwr?"+url.Values{"mwr": {code}}.Encode())
 }
 
 // SubscriberByEmail returns the verified subscriber with an address. Its errors are those of Subscriber.
-func (c *Client) SubscriberByEmail(ctx context.Context, token bridge.Secret, list bridge.CampaignID, email string) (bridge.Subscriber, Quota, error) {
+func (c *Client) SubscriberByEmail(ctx context.Context, token bridge.Secret, list bridge.CampaignID, email string) (bridge.Subscriber, bridge.Quota, error) {
 	return c.one(ctx, "referralhero.SubscriberByEmail", token, subscribersOf(list)+"/retrieve_by_email?"+url.Values{"email": {email}}.Encode())
 }
 
@@ -89,7 +89,7 @@ func missing(op string, err error) error {
 }
 
 // one reads a subscriber.
-func (c *Client) one(ctx context.Context, op string, token bridge.Secret, path string) (bridge.Subscriber, Quota, error) {
+func (c *Client) one(ctx context.Context, op string, token bridge.Secret, path string) (bridge.Subscriber, bridge.Quota, error) {
 	data, quota, err := c.call(ctx, op, token, http.MethodGet, path, nil)
 	if err != nil {
 		return bridge.Subscriber{}, quota, missing(op, err)
