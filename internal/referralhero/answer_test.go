@@ -1,6 +1,7 @@
 package referralhero
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -35,6 +36,32 @@ func FuzzDecode(f *testing.F) {
 		}
 		if code := bridge.CodeOf(err); len(code) > 40 {
 			t.Errorf("code %q", code)
+		}
+	})
+}
+
+// FuzzSubscriber looks for subscribers that cannot be, and for attributes that spoil the others.
+func FuzzSubscriber(f *testing.F) {
+	for _, seed := range []string{
+		`{"id":"sub_1","name":"Ada","position":"3","referred_by":{},"points":-4,"created_at":1767225600}`,
+		`{"id":7,"referred":"true","referred_by":{"id":"sub_2","people_referred":"x"}}`,
+		`{"id":"sub_1","referred_by":[[[]]],"source":null,"verified":"yes","position":1e308}`,
+		`{"ID":"sub_1","id":"sub_2"}`, `{}`, `[]`, `null`, `"`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var s subscriber
+		if json.Unmarshal(data, &s) != nil {
+			var object map[string]json.RawMessage
+			if json.Unmarshal(data, &object) == nil {
+				t.Fatalf("an object that is no subscriber: %s", data)
+			}
+			return
+		}
+		n := s.noun(time.Time{})
+		if n.Position < 0 || n.Referrals() < 0 || n.Referrer.PeopleReferred < 0 || n.CreatedAt.Before(time.Time{}) || n.CreatedAt.Year() > 99999 {
+			t.Errorf("%s reads as %+v", data, n)
 		}
 	})
 }
