@@ -50,11 +50,14 @@ func ParseSalesforceID(text string) (SalesforceID, error) {
 			return "", errSalesforceID
 		}
 	}
-	id := text[:15] + string([]byte{checksumAlphabet[sums[0]], checksumAlphabet[sums[1]], checksumAlphabet[sums[2]]})
-	if len(text) == 18 && !strings.EqualFold(text[15:], id[15:]) {
+	checksum := [3]byte{checksumAlphabet[sums[0]], checksumAlphabet[sums[1]], checksumAlphabet[sums[2]]}
+	switch {
+	case text[15:] == string(checksum[:]):
+		return SalesforceID(text), nil // as nearly all are: nothing has to be copied
+	case len(text) == 18 && !strings.EqualFold(text[15:], string(checksum[:])):
 		return "", errSalesforceID
 	}
-	return SalesforceID(id), nil
+	return SalesforceID(text[:15] + string(checksum[:])), nil
 }
 
 // Key returns the id's first 15 characters, which identify the record on their own.
