@@ -415,15 +415,31 @@ func (f *field) appendJSON(b []byte, value string) []byte {
 	case f.kind == kindInt:
 		return append(b, value...)
 	case f.kind.number():
-		b = append(b, value...)
-		if !strings.Contains(value, ".") {
-			b = append(b, ".0"...) // as the org writes a double
-		}
-		return b
+		return appendDouble(b, value)
 	case f.kind == kindDatetime:
 		value = wireDatetime(value)
 	}
 	return appendText(b, value)
+}
+
+// appendDouble writes a number as the org does: 1234567.0, and with an exponent, 1.2345678E7, where it has eight digits or
+// more before the point (Salesforce's help, article 000385889), or is below a thousandth.
+func appendDouble(b []byte, value string) []byte {
+	if n, err := strconv.ParseFloat(value, 64); err == nil && n != 0 && (math.Abs(n) >= 1e7 || math.Abs(n) < 1e-3) {
+		mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(n, 'E', -1, 64), "E")
+		b = appendPoint(b, mantissa)
+		power, _ := strconv.Atoi(exponent) // Go writes it as +07
+		return strconv.AppendInt(append(b, 'E'), int64(power), 10)
+	}
+	return appendPoint(b, value)
+}
+
+func appendPoint(b []byte, number string) []byte {
+	b = append(b, number...)
+	if !strings.Contains(number, ".") {
+		b = append(b, ".0"...)
+	}
+	return b
 }
 
 // appendText writes a JSON string; plain ASCII, most of what there is, without a detour.

@@ -55,6 +55,7 @@ func (o *Org) newRoutes() http.Handler {
 		"/jobs/ingest/{id}/successfulResults":  {"GET": successfulResults},
 		"/jobs/ingest/{id}/failedResults":      {"GET": failedResults},
 		"/jobs/ingest/{id}/unprocessedrecords": {"GET": unprocessed},
+		"/jobs/ingest/{id}/unprocessedRecords": {"GET": unprocessed}, // as clients in wide use write it
 		"/jobs/query/{id}/results":             {"GET": (*Org).queryResults},
 		"/jobs/query/{id}/resultPages":         {"GET": (*Org).queryPages},
 

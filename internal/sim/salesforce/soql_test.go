@@ -218,6 +218,19 @@ func TestRecordOnTheWire(t *testing.T) {
 	}
 }
 
+func TestNumberOnTheWire(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]string{"0": "0.0", "-1": "-1.0", "40.25": "40.25", "1234567": "1234567.0", "9999999.99": "9999999.99", "10000000": "1.0E7",
+		"12345678": "1.2345678E7", "-210000001470": "-2.1000000147E11", "123456789012345678": "1.2345678901234568E17", "0.001": "0.001", "0.0005": "5.0E-4"} {
+		if got := string((&field{kind: kindDouble}).appendJSON(nil, value)); got != want {
+			t.Errorf("%s is %s on the wire, want %s", value, got, want)
+		}
+	}
+	if got := string((&field{kind: kindInt}).appendJSON(nil, "12345678")); got != "12345678" {
+		t.Errorf("an integer is %s on the wire", got)
+	}
+}
+
 func TestIDs(t *testing.T) {
 	t.Parallel()
 	for short, sum := range map[string]string{"003ak00000luKU1": "AAM", "00D5g000004AbCd": "EAK", "0Af5g00000ZyXwV": "CAV"} {
