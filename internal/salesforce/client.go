@@ -1,6 +1,8 @@
 package salesforce
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -9,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
@@ -37,8 +40,10 @@ type Client struct {
 	Hosts  Hosts
 	Tokens Tokens
 
-	usage        atomic.Pointer[usage]
-	optOutHidden atomic.Bool // the connected user may not see HasOptedOutOfEmail
+	usage         atomic.Pointer[usage]
+	calls         atomic.Int64
+	optOutHidden  atomic.Bool // the connected user may not see HasOptedOutOfEmail
+	accountHidden atomic.Bool // nor which account a contact belongs to
 }
 
 type usage struct{ used, most int }
@@ -52,51 +57,101 @@ func (c *Client) Usage() (used, most int) {
 	return 0, 0
 }
 
-// get reads a path into out, which is a pointer. If Salesforce refuses the token, it asks for a newer
-// one and tries again, once.
+// Calls returns how many requests this client has made so far. The org's allowance pays for each, whatever became of
+// it.
+func (c *Client) Calls() int { return int(c.calls.Load()) }
+
+// request is a call before it has a token.
+type request struct {
+	method, path string
+	body         []byte    // nil: none
+	upload       io.Reader // instead of body; then the call cannot be made again
+	header       [][2]string
+	writes       bool          // it may change something
+	most         int64         // bytes that its answer may have; largest if 0
+	patience     time.Duration // how long its answer may take; as long as HTTP says if 0
+}
+
+// unclear is what it means that a call has no answer: a read did no harm, a write may have been carried out.
+func (r request) unclear() bridge.Kind {
+	if r.writes {
+		return bridge.UnknownOutcome
+	}
+	return bridge.Unavailable
+}
+
+// get reads a path into out, which is a pointer.
 func (c *Client) get(ctx context.Context, op, path string, out any) error {
+	return c.send(ctx, op, request{method: http.MethodGet, path: path}, into(out))
+}
+
+// into decodes an answer into out, which is a pointer.
+func into(out any) func(io.Reader) error {
+	return func(body io.Reader) error { return json.NewDecoder(body).Decode(out) }
+}
+
+// send makes a call and gives its answer to receive, whose error means that the answer is not readable. If Salesforce
+// refuses the token, or the org has moved to another host, it asks for a newer token and tries again, once: such a
+// call did nothing.
+func (c *Client) send(ctx context.Context, op string, r request, receive func(io.Reader) error) error {
 	token, err := c.Tokens.Token(ctx)
 	if err != nil {
 		return bridge.E(op, "", err)
 	}
-	err = c.once(ctx, op, token, path, out)
+	err = c.once(ctx, op, token, r, receive)
 	if code := bridge.CodeOf(err); code != sessionEnded && code != moved {
 		return err
+	}
+	if r.upload != nil {
+		return bridge.E(op, bridge.Unavailable, err)
 	}
 	if token, err = c.Tokens.Renew(ctx, token); err != nil {
 		return bridge.E(op, "", err)
 	}
-	return c.once(ctx, op, token, path, out)
+	return c.once(ctx, op, token, r, receive)
 }
 
-func (c *Client) once(ctx context.Context, op string, token bridge.AccessToken, path string, out any) error {
+func (c *Client) once(ctx context.Context, op string, token bridge.AccessToken, r request, receive func(io.Reader) error) error {
 	origin, err := c.Hosts.Instance(token.Instance)
 	if err != nil {
 		return bridge.E(op, bridge.Denied, err)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, origin+path, nil)
+	body := r.upload
+	if r.body != nil {
+		body = bytes.NewReader(r.body)
+	}
+	request, err := http.NewRequestWithContext(ctx, r.method, origin+r.path, body)
 	if err != nil {
 		return bridge.E(op, bridge.Internal, errRequest)
 	}
-	request.Header.Set("Authorization", "Bearer "+token.Token.Reveal())
 	request.Header.Set("Accept", "application/json")
-	response, err := c.HTTP.Do(request)
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json; charset=UTF-8")
+	}
+	for _, h := range r.header {
+		request.Header.Set(h[0], h[1])
+	}
+	request.Header.Set("Authorization", "Bearer "+token.Token.Reveal())
+	client := *c.HTTP
+	client.Timeout = cmp.Or(r.patience, client.Timeout)
+	c.calls.Add(1)
+	response, err := client.Do(request)
 	if err != nil {
-		return bridge.E(op, bridge.Unavailable, withoutAddress(err))
+		return unanswered(op, r.unclear(), err)
 	}
 	defer drain(response.Body)
 	if u, ok := parseUsage(response.Header.Get("Sforce-Limit-Info")); ok {
 		c.usage.Store(&u)
 	}
-	if response.StatusCode != http.StatusOK {
-		return refused(op, response)
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return undone(refused(op, response), r.writes, response.StatusCode)
 	}
-	body := &io.LimitedReader{R: response.Body, N: largest + 1}
-	if err := json.NewDecoder(body).Decode(out); err != nil {
-		if body.N <= 0 {
+	answer := &io.LimitedReader{R: response.Body, N: cmp.Or(r.most, largest) + 1}
+	if err := receive(answer); err != nil {
+		if answer.N <= 0 && !r.writes {
 			return bridge.E(op, bridge.Internal, errTooLarge)
 		}
-		return bridge.E(op, bridge.Unavailable, errUnreadable) // the decoder's own words may quote the answer
+		return bridge.E(op, r.unclear(), errUnreadable) // the decoder's own words may quote the answer
 	}
 	return nil
 }
@@ -132,7 +187,11 @@ type answer[T any] struct {
 
 // query gives a statement's records to each, page by page, until each returns false.
 func query[T any](ctx context.Context, c *Client, op, statement string, each func(T) bool) error {
-	path := data + "/query?q=" + url.QueryEscape(statement)
+	return follow(ctx, c, op, data+"/query?q="+url.QueryEscape(statement), each)
+}
+
+// follow is query for a path.
+func follow[T any](ctx context.Context, c *Client, op, path string, each func(T) bool) error {
 	for {
 		var page answer[T]
 		if err := c.get(ctx, op, path, &page); err != nil {
@@ -146,9 +205,14 @@ func query[T any](ctx context.Context, c *Client, op, statement string, each fun
 		if page.Done {
 			return nil
 		}
-		if !strings.HasPrefix(page.NextRecordsURL, "/services/data/v") || strings.ContainsAny(page.NextRecordsURL, "?#\\") {
+		if !isPath(page.NextRecordsURL) {
 			return bridge.E(op, bridge.Unavailable, errUnreadable)
 		}
 		path = page.NextRecordsURL
 	}
+}
+
+// isPath reports whether an address that Salesforce gave for a further page is one of its API.
+func isPath(next string) bool {
+	return strings.HasPrefix(next, "/services/data/v") && !strings.ContainsAny(next, "?#\\")
 }
