@@ -1,0 +1,170 @@
+package provision
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+)
+
+// alternatives is how many names with a number are tried when a name is taken.
+const alternatives = 4
+
+// names returns the API names that a field may get, the best one first. A name may have 40 characters before its
+// ending, which is far away.
+func names(prefix string, field bridge.Field) []string {
+	found := []string{prefix + field.Name}
+	if prefix != Prefixed {
+		found = append(found, Prefixed+field.Name)
+	}
+	for n := range alternatives {
+		found = append(found, fmt.Sprintf("%s%s_%d", Prefixed, field.Name, n+2))
+	}
+	for i := range found {
+		found[i] += "__c"
+	}
+	return found
+}
+
+// sight is what was seen of an object.
+type sight struct {
+	Description
+	told    bool                                // Setup told which custom fields there are
+	byID    map[bridge.SalesforceID]CustomField // those
+	byName  map[string]CustomField              // by API name in lower case
+	defined map[string]Definition               // of those that nobody remembers; likewise
+}
+
+func (s sight) named(name string) (CustomField, bool) {
+	found, is := s.byName[strings.ToLower(name)]
+	return found, is
+}
+
+// ours reports whether the field of a name was made by us: it says so, and is what the field has to be.
+func (s sight) ours(name string, field bridge.Field) bool {
+	d, known := s.defined[strings.ToLower(name)]
+	return known && strings.Contains(d.Description, Mark) && misfit(field, d.Shape) == ""
+}
+
+// choose finds the fields that are there, and chooses the names of those that are not. A name that is taken by a field
+// of somebody else's is left to them. It reports the names of fields for which no name is left.
+func choose(fields []Field, prefix string, seen sight) (without []string) {
+	used := map[string]bool{}
+	for i := range fields {
+		f := &fields[i]
+		if found, is := seen.byID[f.ID]; is && f.ID != "" {
+			f.Name = found.Name // as an administrator may have renamed it
+			used[strings.ToLower(f.Name)] = true
+		} else if _, is := seen.named(f.Name); is && f.Hand {
+			used[strings.ToLower(f.Name)] = true
+		} else {
+			f.ID, f.Hand = "", false // it is gone
+		}
+	}
+	for i := range fields {
+		f := &fields[i]
+		if f.made() {
+			continue
+		}
+		f.Name = ""
+		for _, name := range names(prefix, bridge.Fields[f.Index]) {
+			found, taken := seen.named(name)
+			switch {
+			case used[strings.ToLower(name)]:
+				continue
+			case taken && !seen.ours(name, bridge.Fields[f.Index]):
+				continue
+			case taken:
+				f.ID, name = found.ID, found.Name
+			}
+			f.Name = name
+			used[strings.ToLower(name)] = true
+			break
+		}
+		if f.Name == "" {
+			without = append(without, bridge.Fields[f.Index].Name)
+		}
+	}
+	return without
+}
+
+// chooseByHand does the same for fields that an administrator makes: one with the name that we asked for, or with one
+// that begins with RH_, was made for us if it is what it has to be. Fields that are hidden may be told or not.
+func chooseByHand(fields []Field, prefix string, seen sight) (without []string) {
+	used := map[string]bool{}
+	exists := func(name string) bool {
+		_, told := seen.named(name)
+		_, visible := seen.Field(name)
+		return told || visible
+	}
+	fits := func(name string, field bridge.Field) bool {
+		shape, visible := seen.Field(name)
+		return !visible || misfit(field, shape) == ""
+	}
+	for i := range fields {
+		f := &fields[i]
+		if found, is := seen.byID[f.ID]; is && f.ID != "" {
+			f.Name = found.Name
+		}
+		if f.Name != "" && !f.made() && exists(f.Name) && fits(f.Name, bridge.Fields[f.Index]) {
+			f.Hand = true
+		}
+		if f.made() {
+			used[strings.ToLower(f.Name)] = true
+		}
+	}
+	for i := range fields {
+		f := &fields[i]
+		if f.made() {
+			continue
+		}
+		f.Name = ""
+		for _, name := range names(prefix, bridge.Fields[f.Index]) {
+			there := exists(name)
+			if used[strings.ToLower(name)] || there && !(strings.HasPrefix(name, Prefixed) && fits(name, bridge.Fields[f.Index])) {
+				continue
+			}
+			f.Name, f.Hand = name, there
+			used[strings.ToLower(name)] = true
+			break
+		}
+		if f.Name == "" {
+			without = append(without, bridge.Fields[f.Index].Name)
+		}
+	}
+	return without
+}
+
+// judge says how each field stands, after its object was described.
+func judge(fields []Field, seen sight) {
+	for i := range fields {
+		f := &fields[i]
+		shape, visible := seen.Field(f.Name)
+		_, byName := seen.named(f.Name)
+		_, byID := seen.byID[f.ID]
+		was := f.State
+		f.State, f.Detail = Planned, ""
+		switch {
+		case f.Name == "":
+		case visible && !f.made():
+			// somebody else's, or not looked at yet
+		case visible && misfit(bridge.Fields[f.Index], shape) != "":
+			f.State, f.Detail = Differs, misfit(bridge.Fields[f.Index], shape)
+		case visible && !shape.Editable:
+			f.State = ReadOnly
+		case visible && f.Hand:
+			f.State = HandMade
+		case visible:
+			f.State = Visible
+		case !f.made() && was != Missing:
+		case seen.told && (f.Hand && byName || f.ID != "" && byID):
+			f.State = Hidden
+		case seen.told:
+			f.State = Missing
+		case f.made() && was == Planned:
+			f.State = Hidden // it was just made
+		case f.made():
+			f.State = Unseen
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package provision
+
+import (
+	"context"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+)
+
+// save writes a setup, which stays the version that is in the table.
+func (s Service) save(ctx context.Context, setup *Setup) error {
+	if err := s.Rows.SaveSetup(ctx, *setup); err != nil {
+		return err
+	}
+	setup.Version++
+	return nil
+}
+
+// settle writes down what was seen of the objects: the layouts, and the setup with them. Whoever wants to hear of changed layouts
+// hears of them before the setup says so.
+func (s Service) settle(ctx context.Context, setup *Setup, seen map[string]sight) error {
+	var changed, all []bridge.Layout
+	for object, at := range seen {
+		layout, err := s.Rows.Layout(ctx, setup.Account, setup.Connection, object)
+		if err != nil && bridge.KindOf(err) != bridge.NotFound {
+			return err
+		}
+		was := layout
+		layout.Account, layout.Connection, layout.Object = setup.Account, setup.Connection, object
+		for _, f := range setup.of(object) {
+			layout.Names[f.Index] = f.Name
+		}
+		layout = written(setup.of(object), at.Fit(layout))
+		if layout != was {
+			changed = append(changed, layout)
+		}
+		if layout.Names != was.Names || layout.Visible != was.Visible {
+			setup.Unannounced = true
+		}
+		all = append(all, layout)
+	}
+	if setup.Unannounced && len(changed) > 0 {
+		if err := s.save(ctx, setup); err != nil {
+			return err
+		}
+	}
+	for _, layout := range changed {
+		if err := s.Rows.SaveLayout(ctx, layout); err != nil {
+			return err
+		}
+	}
+	if setup.Unannounced && s.Changed != nil {
+		for _, layout := range all {
+			if err := s.Changed(ctx, layout); err != nil {
+				return err
+			}
+		}
+	}
+	setup.Unannounced = false
+	return s.save(ctx, setup)
+}
+
+// written takes fields out of the layout that are not ours to write, whatever they look like.
+func written(fields []Field, l bridge.Layout) bridge.Layout {
+	for _, f := range fields {
+		if !f.State.Written() {
+			l.Visible = l.Visible.Without(f.Index)
+			l.Lengths[f.Index] = 0
+		}
+	}
+	return l
+}
