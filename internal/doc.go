@@ -8,6 +8,7 @@
 //	   doctor       what keeps a connection from its work, and who can put it right
 //	   campaign     the ReferralHero account and its campaigns
 //	   importer     contacts become subscribers
+//	   inbox        ReferralHero's webhooks become hints
 //	   provision    the fourteen fields in an org, and who sees them
 //	   conversion   deals move referrals and total spend
 //	   erasure      an account and everything that is kept for it

@@ -15,12 +15,15 @@
 //	ACCOUNT#<account>         IMPORT#<import>           Import                        version as read
 //	ACCOUNT#<account>         RUNNING#<list>            the import that runs there    absent
 //	ACCOUNT#<account>         EFFECT#<kind>#<subject>   a call that must happen once  state and fence as read
+//	ACCOUNT#<account>         WEBHOOK                   Webhook; its secrets sealed   version as read
+//	ACCOUNT#<account>         REPLAY#<hash>             a body that webhooks brought  absent / as read
 //	ACCOUNT#<account>         TRACE#<its partition>     a session, consent or person  absent
 //	IMPORT#<account>#<import> PAGE#<page>               Page                          absent / fence as held
 //	IMPORT#<account>#<import> PAGE#<page>#<chunk>       Receipt                       absent / older pass, or not complete
 //	PERSON#<hash>             PERSON                    account of a person           absent
 //	SESSION#<hash>            SESSION                   Session                       absent / seen as read; deleted
 //	SIGNIN#<hash>             SIGNIN                    a sign-in that was begun      absent; taken by deleting it
+//	WEBHOOK#<hash>            WEBHOOK                   account of an address         absent; ends once replaced
 //	CONSENT#<hash>            CONSENT                   a consent that was begun      absent; used once
 //
 // A page is finished by the one write of its IMPORT that takes it off the list of open pages and adds its

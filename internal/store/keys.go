@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/inbox"
 )
 
 // key is the primary key of an item. The functions below are the only place that builds one.
@@ -98,6 +99,14 @@ func personKey(issuer, subject string) key {
 	return key{"PERSON#" + hash(issuer+"\n"+subject), "PERSON"}
 }
 
+// webhookKey is where it is kept how the account's webhooks come in.
+func webhookKey(a bridge.AccountID) key { return key{partition(a), "WEBHOOK"} }
+
+// replayKey has the hash of a webhook's body.
+func replayKey(a bridge.AccountID, body inbox.Digest) key {
+	return key{partition(a), "REPLAY#" + base64.RawURLEncoding.EncodeToString(body[:])}
+}
+
 // traceKey stands for an item of another partition that belongs to the account.
 func traceKey(a bridge.AccountID, k key) key { return key{partition(a), traces + k.pk} }
 
@@ -116,6 +125,9 @@ func importOf(k key) bridge.ImportID { return bridge.ImportID(strings.TrimPrefix
 func sessionKey(token bridge.Secret) key { return key{"SESSION#" + hash(token.Reveal()), "SESSION"} }
 func signInKey(state bridge.Secret) key  { return key{"SIGNIN#" + hash(state.Reveal()), "SIGNIN"} }
 func consentKey(state bridge.Secret) key { return key{"CONSENT#" + hash(state.Reveal()), "CONSENT"} }
+
+// hookKey is that of an address that webhooks come to.
+func hookKey(hook bridge.Secret) key { return key{"WEBHOOK#" + hash(hook.Reveal()), "WEBHOOK"} }
 
 func hash(s string) string {
 	sum := sha256.Sum256([]byte(s))
