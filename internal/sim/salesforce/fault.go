@@ -55,6 +55,8 @@ type Switches struct {
 	InstanceURL       string `json:"instanceURL"`       // if set, what they name instead of this org
 
 	Setup
+	Automation
+	Outbound
 
 	BulkDelay     Duration `json:"bulkDelay"`     // how long a job of the Bulk API takes, by the org's clock
 	Latency       Duration `json:"latency"`       // added to every answer of the token endpoint and the API

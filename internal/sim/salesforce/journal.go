@@ -29,6 +29,7 @@ func (o *Org) attempt(do func() error) error {
 	}
 	if j.depth == 0 {
 		j.undo = nil
+		o.commit()
 	}
 	return err
 }
@@ -36,6 +37,7 @@ func (o *Org) attempt(do func() error) error {
 // adopt makes tables those of the org. The caller holds the lock for writing, or is the only one that knows the org.
 func (o *Org) adopt(tables map[string]*table) {
 	o.tables = tables
+	o.triggers.read = nil // which look into the tables
 	for _, t := range tables {
 		t.journal = &o.journal
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,6 +34,11 @@ type Options struct {
 	SessionTimeout      time.Duration // how long an access token works after it was issued; default 2 h
 	DailyRequests       int           // API calls per rolling 24 hours; default 115,000
 	Latency             time.Duration // added to every answer of the token endpoint and the API
+
+	// Speed is how many times faster than the world Now runs, so that what the org waits for in the background comes
+	// when Now says; default 1.
+	Speed     float64
+	Transport http.RoundTripper // takes outbound messages; nil means a plain one
 
 	// Contacts are the org's contacts; nil means that Generated contacts (0: 1,000; negative: none) are made
 	// by Generate from Seed.
@@ -66,6 +72,11 @@ type Org struct {
 	jobs     jobs
 	switches Switches
 	faults   faults
+	triggers triggers
+	outbox   *outbox
+
+	deployments []*deployment // newest last
+	landing     atomic.Bool   // one of them may not be over
 }
 
 // New returns an org with its data in place. It panics if OrganizationID or the id of a contact is not one.
@@ -79,6 +90,7 @@ func New(options Options) *Org {
 	setDefault(&o.options.SessionTimeout, 2*time.Hour)
 	setDefault(&o.options.DailyRequests, 115_000)
 	setDefault(&o.options.Generated, 1_000)
+	setDefault(&o.options.Speed, 1)
 	if o.options.Now == nil {
 		o.options.Now = time.Now
 	}
@@ -87,6 +99,7 @@ func New(options Options) *Org {
 		Latency: Duration(options.Latency), DailyRequests: o.options.DailyRequests}
 	o.auth.reset()
 	o.calls.now = o.now
+	o.outbox = newOutbox(o)
 	o.seed()
 	o.options.Contacts = nil // they are in the table now
 	o.routes = o.newRoutes()

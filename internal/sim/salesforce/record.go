@@ -207,6 +207,7 @@ func (o *Org) store(user id, t *table, at int, values []string) {
 			o.makePrimary(user, values)
 		}
 	}
+	o.fire(t, at < 0, before, values)
 }
 
 // stage finds an active stage by the name that opportunities carry.

@@ -65,6 +65,12 @@ func (o *Org) newRoutes() http.Handler {
 		"/tooling/sobjects/CustomField/{id}": {"GET": (*Org).readCustomField, "PATCH": (*Org).updateCustomField, "DELETE": (*Org).deleteCustomField},
 
 		"/queryAll/{locator}": {"GET": (*Org).queryMore},
+
+		"/metadata/deployRequest":                        {"POST": (*Org).createDeployment},
+		"/metadata/deployRequest/{id}":                   {"GET": (*Org).readDeploymentStatus, "PATCH": (*Org).cancelDeployment},
+		"/tooling/sobjects/FlowDefinition/{id}":          {"GET": readTooling("FlowDefinition"), "PATCH": (*Org).updateFlowDefinition},
+		"/tooling/sobjects/Flow/{id}":                    {"GET": readTooling("Flow"), "DELETE": (*Org).deleteFlow},
+		"/tooling/sobjects/WorkflowOutboundMessage/{id}": {"GET": readTooling("WorkflowOutboundMessage"), "DELETE": (*Org).deleteOutboundMessage},
 	} {
 		path = "/services/data/{version}" + path
 		mux.HandleFunc(path, o.data(resource))
@@ -90,6 +96,7 @@ func delayOf(r *http.Request) time.Duration {
 
 // ServeHTTP answers OAuth, REST, the pages and the control routes.
 func (o *Org) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	o.land()
 	kind := kindOf(r)
 	if kind == "" {
 		o.routes.ServeHTTP(w, r)
@@ -267,7 +274,7 @@ func (o *Org) versions(w http.ResponseWriter, r *http.Request) {
 func (o *Org) resources(w http.ResponseWriter, c call) error {
 	base := "/services/data/v" + c.version + "/"
 	list := map[string]string{"identity": o.origin(c.Request) + "/id/" + string(o.orgID) + "/" + string(c.user)}
-	for _, name := range []string{"composite", "jobs", "limits", "query", "queryAll", "sobjects", "tooling"} {
+	for _, name := range []string{"composite", "jobs", "limits", "metadata", "query", "queryAll", "sobjects", "tooling"} {
 		list[name] = base + name
 	}
 	answerJSON(w, http.StatusOK, list)

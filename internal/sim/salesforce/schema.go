@@ -249,6 +249,7 @@ func newSchema() map[string]*object {
 	}
 	objects = append(objects, setupObjects()...)
 	objects = append(objects, permissionObjects()...)
+	objects = append(objects, automationObjects()...)
 	objects = append(objects, newLeadObject(), newCustomFieldObject())
 	schema := make(map[string]*object, len(objects))
 	for _, b := range objects {

@@ -93,6 +93,7 @@ func (o *Org) settle() {
 	if at := organization.find(o.orgID); at >= 0 {
 		values := organization.rows[at].values(organization.width)
 		values[organization.field("OrganizationType").at] = orElse(o.switches.Edition, "Enterprise Edition")
+		values[organization.field("IsSandbox").at] = boolValue(o.switches.Sandbox)
 		organization.replace(at, packRow(values))
 	}
 	permissions := o.table("UserPermissionAccess")
@@ -112,6 +113,7 @@ func (o *Org) settle() {
 	values = rules.rows[0].values(rules.width)
 	values[rules.field("IsActive").at] = boolValue(!o.switches.DuplicatesAllowed)
 	rules.replace(0, packRow(values))
+	o.outbox.set(o.switches.Outbound)
 }
 
 // permissionNames are the permissions of users that an app of this kind may ask about.

@@ -16,6 +16,9 @@ type snapshot struct {
 	Hidden  map[id][]string          `json:"hidden,omitempty"` // fields, by user
 	Shown   map[id][]string          `json:"shown,omitempty"`
 	Grants  json.RawMessage          `json:"grants"`
+
+	Deployments []deployment   `json:"deployments,omitempty"`
+	Outbox      outboxSnapshot `json:"outbox"`
 }
 
 // tableSnapshot names the columns, so that it can be read when there are others.
@@ -58,6 +61,10 @@ func (o *Org) Snapshot() ([]byte, error) {
 			}
 		}
 	}
+	for _, d := range o.deployments {
+		s.Deployments = append(s.Deployments, *d)
+	}
+	s.Outbox = o.outbox.snapshot()
 	o.mu.RUnlock()
 
 	for name, list := range rows {
@@ -138,6 +145,8 @@ func (o *Org) Restore(data []byte) error {
 	o.profiles = profiles
 	o.settle()
 	o.regrant()
+	o.recall(s.Deployments)
+	o.outbox.restore(s.Outbox)
 	o.mu.Unlock()
 	o.cursors.forget()
 	return nil
