@@ -6,6 +6,7 @@
 //	2  signin       who is at the console
 //	   connect      Salesforce orgs: consent, tokens, keep-alive, disconnect
 //	   doctor       what keeps a connection from its work, and who can put it right
+//	   plumbing     what an org sends us messages by: installed, watched, taken away
 //	   campaign     the ReferralHero account and its campaigns
 //	   importer     contacts become subscribers
 //	   inbox        ReferralHero's webhooks become hints

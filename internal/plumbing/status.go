@@ -1,0 +1,101 @@
+package plumbing
+
+import (
+	"context"
+	"time"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+)
+
+// Mode is how changes of opportunities are found.
+type Mode string
+
+// The modes.
+const (
+	MessagesAndPoll Mode = "messages_and_poll"
+	PollAlone       Mode = "poll"
+)
+
+// Status is how an installation is, for the console.
+type Status struct {
+	State    State
+	Since    time.Time
+	Mode     Mode
+	Name     string    // of flow and message in the org, as people see it; empty if none was chosen yet
+	Trouble  *Trouble  // nil if nothing is wrong
+	Edition  string    // that allows no more than looking; else empty
+	Sent     time.Time // when a deployment was sent that is under way; else zero
+	SeenAt   time.Time // the last message; zero if none came
+	Checked  time.Time // the org was last compared to the end; zero if it never was
+	Next     time.Time // when it is looked at again by itself; zero if it is not
+	Changing bool      // the address is being replaced
+	// FormerEnds is until when the address before still works; zero if there is none.
+	FormerEnds time.Time
+	Copy       bridge.SalesforceID // an org that sends to our address too: a sandbox copied from this one; else empty
+	Manual     []Screen            // what an administrator does by hand; nil if nobody has to
+}
+
+// Status tells how the installation of a connection is, without asking the org.
+func (s Service) Status(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID) (Status, error) {
+	const op = "plumbing.Status"
+	i, err := s.Installations.Installation(ctx, account, id)
+	if bridge.KindOf(err) == bridge.NotFound {
+		return Status{State: NotBegun, Mode: PollAlone}, nil
+	}
+	if err != nil {
+		return Status{}, bridge.E(op, "", err)
+	}
+	c, err := s.Connections.Connection(ctx, account, id)
+	if err != nil {
+		return Status{}, bridge.E(op, "", err)
+	}
+	status := Status{
+		State: i.State(), Since: i.Since, Mode: PollAlone, Trouble: trouble(i, c), Checked: i.CheckedAt, Next: i.DueAt,
+		Changing: !i.Former.Empty(),
+	}
+	if i.Name != "" {
+		status.Name = label(i.Name)
+	}
+	if status.State == Working {
+		status.Mode = MessagesAndPoll
+	}
+	if i.Route == PollOnly && len(i.Details) > 0 {
+		status.Edition = i.Details[0]
+	}
+	if i.Deployment != "" {
+		status.Sent = i.DeployedAt
+	}
+	if s.Now().Before(i.FormerEnds) {
+		status.FormerEnds = i.FormerEnds
+	}
+	if status.State == NeedsHands {
+		status.Manual = s.Manual(i, c)
+	}
+	if err := s.listened(ctx, i, &status); err != nil {
+		return Status{}, bridge.E(op, "", err)
+	}
+	return status, nil
+}
+
+// listened adds what came in by the installation's addresses.
+func (s Service) listened(ctx context.Context, i Installation, status *Status) error {
+	for _, hook := range []bridge.Secret{i.Hook, i.Former} {
+		if hook.Empty() {
+			continue
+		}
+		h, err := s.Hooks.InstalledHook(ctx, hook)
+		if bridge.KindOf(err) == bridge.NotFound {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if h.SeenAt.After(status.SeenAt) {
+			status.SeenAt = h.SeenAt
+		}
+		if h.Copy != "" {
+			status.Copy = h.Copy
+		}
+	}
+	return nil
+}
