@@ -10,6 +10,7 @@
 //	ACCOUNT#<account>         ORG#<org>#<user>          the connection of that grant  absent
 //	ACCOUNT#<account>         GRANT#<connection>        Grant; its tokens sealed      versions and lease as read
 //	ACCOUNT#<account>         DOCTOR#<connection>       what the doctor found         absent / not later
+//	ACCOUNT#<account>         PLUMBING#<connection>     Installation; hooks sealed    absent / version as read
 //	ACCOUNT#<account>         ERASURE                   the account is being erased   absent / due as read
 //	ACCOUNT#<account>         CAMPAIGN#<list>           Campaign                      version as read
 //	ACCOUNT#<account>         IMPORT#<import>           Import                        version as read
@@ -17,7 +18,7 @@
 //	ACCOUNT#<account>         EFFECT#<kind>#<subject>   a call that must happen once  state and fence as read
 //	ACCOUNT#<account>         WEBHOOK                   Webhook; its secrets sealed   version as read
 //	ACCOUNT#<account>         REPLAY#<hash>             a body that webhooks brought  absent / as read
-//	ACCOUNT#<account>         TRACE#<its partition>     a session, consent or person  absent
+//	ACCOUNT#<account>         TRACE#<its partition>     what is found by its hash     absent / there
 //	IMPORT#<account>#<import> PAGE#<page>               Page                          absent / fence as held
 //	IMPORT#<account>#<import> PAGE#<page>#<chunk>       Receipt                       absent / older pass, or not complete
 //	PERSON#<hash>             PERSON                    account of a person           absent
@@ -25,12 +26,14 @@
 //	SIGNIN#<hash>             SIGNIN                    a sign-in that was begun      absent; taken by deleting it
 //	WEBHOOK#<hash>            WEBHOOK                   account of an address         absent; ends once replaced
 //	CONSENT#<hash>            CONSENT                   a consent that was begun      absent; used once
+//	MESSAGEHOOK#<hash>        MESSAGEHOOK               where an org's messages go    absent; seen as read; not ended
 //
 // A page is finished by the one write of its IMPORT that takes it off the list of open pages and adds its
 // counts.
 //
 // The sparse index "due" (shard, dueAt) finds work that waits: an import that runs carries both
 // attributes, and nothing that has ended does. Other work has shards of its own in it: connections to be examined,
+// installations of flows and messages to go on with,
 // connections whose account has yet to hear that they do not work, grants to be kept alive, and accounts
 // to be erased.
 //

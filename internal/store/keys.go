@@ -31,6 +31,11 @@ const (
 	traces      = "TRACE#"
 	grants      = "GRANT#"
 	running     = "RUNNING#"
+
+	installations = "PLUMBING#"
+
+	messageHooks      = "MESSAGEHOOK#" // of partition keys
+	messageHookTraces = traces + messageHooks
 )
 
 func partition(a bridge.AccountID) string { return "ACCOUNT#" + string(a) }
@@ -56,6 +61,11 @@ func grantKey(a bridge.AccountID, c bridge.ConnectionID) key {
 // reportKey is where the doctor's report about a connection is.
 func reportKey(a bridge.AccountID, c bridge.ConnectionID) key {
 	return key{partition(a), reports + string(c)}
+}
+
+// installationKey is where it stands how flow and message in the org of a connection are.
+func installationKey(a bridge.AccountID, c bridge.ConnectionID) key {
+	return key{partition(a), installations + string(c)}
 }
 
 // erasureKey is there as long as an account is being erased.
@@ -129,6 +139,14 @@ func consentKey(state bridge.Secret) key { return key{"CONSENT#" + hash(state.Re
 // hookKey is that of an address that webhooks come to.
 func hookKey(hook bridge.Secret) key { return key{"WEBHOOK#" + hash(hook.Reveal()), "WEBHOOK"} }
 
+// messageHookKey has the id of a hook, which is its token's hash.
+func messageHookKey(id string) key { return key{messageHooks + id, "MESSAGEHOOK"} }
+
+func messageHookID(token bridge.Secret) string { return hash(token.Reveal()) }
+
+// messageHookOf is the id of the hook that a key is of.
+func messageHookOf(k key) string { return strings.TrimPrefix(k.pk, messageHooks) }
+
 func hash(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
@@ -138,11 +156,12 @@ func hash(s string) string {
 type line string
 
 const (
-	importLine  line = "DUE#"
-	reportLine  line = "DOCTOR#"
-	erasureLine line = "ERASURE#"
-	idleLine    line = "IDLE#"   // grants that are to be refreshed for their own sake
-	untoldLine  line = "UNTOLD#" // connections whose accounts are to be told that they do not work
+	importLine       line = "DUE#"
+	reportLine       line = "DOCTOR#"
+	erasureLine      line = "ERASURE#"
+	installationLine line = "PLUMBING#"
+	idleLine         line = "IDLE#"   // grants that are to be refreshed for their own sake
+	untoldLine       line = "UNTOLD#" // connections whose accounts are to be told that they do not work
 )
 
 // shards spread a line over partitions, so that many accounts cannot make one of them hot.
