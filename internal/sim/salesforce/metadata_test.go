@@ -12,11 +12,16 @@ import (
 // soap makes a call of the Metadata API.
 func (s *site) soap(token, operation, inner string, headers ...string) answer {
 	s.t.Helper()
+	return s.soapAt("/services/Soap/m/66.0", token, operation, inner, headers...)
+}
+
+func (s *site) soapAt(path, token, operation, inner string, headers ...string) answer {
+	s.t.Helper()
 	body := `<?xml version="1.0" encoding="UTF-8"?><soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" ` +
 		`xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:met="http://soap.sforce.com/2006/04/metadata"><soapenv:Header>` +
 		`<met:SessionHeader><met:sessionId>` + token + `</met:sessionId></met:SessionHeader>` + strings.Join(headers, "") + `</soapenv:Header>` +
 		`<soapenv:Body><met:` + operation + `>` + inner + `</met:` + operation + `></soapenv:Body></soapenv:Envelope>`
-	r := s.request("POST", "/services/Soap/m/66.0", strings.NewReader(body))
+	r := s.request("POST", path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "text/xml; charset=UTF-8")
 	r.Header.Set("SOAPAction", `""`)
 	return s.do(r)
@@ -115,6 +120,17 @@ func (o *Org) field(fullName string) bool {
 	return o.findField(fullName) >= 0 && o.table("Contact").field(name) != nil
 }
 
+func TestMetadataAddresses(t *testing.T) {
+	t.Parallel()
+	s := five(t)
+	token := s.token()
+	for _, path := range []string{"/services/Soap/m/66.0", "/services/Soap/m/59.0/", "/services/Soap/m/66.0/" + s.orgID.short()} {
+		if a := s.soapAt(path, token, "readMetadata", `<met:type>CustomField</met:type><met:fullNames>Contact.No__c</met:fullNames>`); a.status != http.StatusOK {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+}
+
 func TestMetadataFaults(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -181,7 +197,7 @@ func TestNewFieldIsSeenByNobodyUntilAPermissionSetSaysSo(t *testing.T) {
 		t.Fatalf("before: %s", got)
 	}
 	tooling := s.api(token, "GET", "/services/data/v66.0/tooling/query?q=SELECT+Id,FullName,Metadata+FROM+CustomField+WHERE+TableEnumOrId='Contact'+AND+NamespacePrefix=null+AND+DeveloperName+IN+('RH_POINTS')", "")
-	if !strings.Contains(tooling.body, `"FullName":"Contact.RH_POINTS__c","Metadata":{"externalId":false,"label":"RH POINTS"`) {
+	if !strings.Contains(tooling.body, `"url":"/services/data/v66.0/tooling/sobjects/CustomField/00N`) || !strings.Contains(tooling.body, `"FullName":"Contact.RH_POINTS__c","Metadata":{"externalId":false,"label":"RH POINTS"`) {
 		t.Errorf("the Tooling API: %s", tooling.body)
 	}
 	if a := s.query(token, "SELECT Id FROM CustomField"); codeOf(a) != "INVALID_TYPE" {

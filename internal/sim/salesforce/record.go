@@ -384,6 +384,9 @@ func appendRecord(b []byte, t *table, r row, columns []*column, version string) 
 	b = append(b, t.name...)
 	b = append(b, `","url":"/services/data/v`...)
 	b = append(b, version...)
+	if t.tooling {
+		b = append(b, "/tooling"...)
+	}
 	b = append(b, "/sobjects/"...)
 	b = append(b, t.name...)
 	b = append(b, '/')

@@ -77,6 +77,7 @@ func (o *Org) newRoutes() http.Handler {
 		mux.HandleFunc(path+"/{$}", o.data(resource)) // some clients end every path so
 	}
 	mux.HandleFunc("POST "+metadataEndpoint+"{version}", o.metadata)
+	mux.HandleFunc("POST "+metadataEndpoint+"{version}/{organization...}", o.metadata) // with its id, as the identity tells it, or without
 	mux.HandleFunc("/services/", func(w http.ResponseWriter, r *http.Request) {
 		answerError(w, refuse(http.StatusNotFound, "NOT_FOUND", "The requested resource does not exist"))
 	})
