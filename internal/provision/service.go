@@ -180,7 +180,7 @@ func (s Service) restart(ctx context.Context, op string, account bridge.AccountI
 		if err := change(&setup); err != nil {
 			return err
 		}
-		setup.Step, setup.Problems, setup.Polls, setup.DueAt = step, nil, 0, s.Now().Add(overdue)
+		setup.Step, setup.Problems, setup.DueAt = step, nil, s.Now().Add(overdue)
 		if err = s.Rows.SaveSetup(ctx, setup); bridge.KindOf(err) != bridge.Conflict {
 			break
 		}

@@ -92,7 +92,6 @@ type Setup struct {
 	Problems    []Problem
 	Wipe        bool      // of a removal: the fields too
 	Deadline    time.Time // of verifying
-	Polls       int       // how often it was verified
 	Unannounced bool      // a layout was saved, or is about to be, that others have not heard of
 	CheckedAt   time.Time // when the org was last asked
 	DueAt       time.Time // when the sweep looks after it

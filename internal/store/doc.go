@@ -11,6 +11,8 @@
 //	ACCOUNT#<account>         GRANT#<connection>        Grant; its tokens sealed      versions and lease as read
 //	ACCOUNT#<account>         DOCTOR#<connection>       what the doctor found         absent / not later
 //	ACCOUNT#<account>         PLUMBING#<connection>     Installation; hooks sealed    absent / version as read
+//	ACCOUNT#<account>         FIELDS#<connection>       provision.Setup               absent / version as read
+//	ACCOUNT#<account>         LAYOUT#<conn>#<object>    Layout                        absent / version as read
 //	ACCOUNT#<account>         ERASURE                   the account is being erased   absent / due as read
 //	ACCOUNT#<account>         CAMPAIGN#<list>           Campaign                      version as read
 //	ACCOUNT#<account>         IMPORT#<import>           Import                        version as read
@@ -33,7 +35,7 @@
 //
 // The sparse index "due" (shard, dueAt) finds work that waits: an import that runs carries both
 // attributes, and nothing that has ended does. Other work has shards of its own in it: connections to be examined,
-// installations of flows and messages to go on with,
+// installations of flows and messages to go on with, fields to be looked at,
 // connections whose account has yet to hear that they do not work, grants to be kept alive, and accounts
 // to be erased.
 //

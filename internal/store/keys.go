@@ -31,6 +31,7 @@ const (
 	traces      = "TRACE#"
 	grants      = "GRANT#"
 	running     = "RUNNING#"
+	setups      = "FIELDS#"
 
 	installations = "PLUMBING#"
 
@@ -66,6 +67,15 @@ func reportKey(a bridge.AccountID, c bridge.ConnectionID) key {
 // installationKey is where it stands how flow and message in the org of a connection are.
 func installationKey(a bridge.AccountID, c bridge.ConnectionID) key {
 	return key{partition(a), installations + string(c)}
+}
+
+// setupKey is where it says how a connection's org got its fields, layoutKey where they are on an object.
+func setupKey(a bridge.AccountID, c bridge.ConnectionID) key {
+	return key{partition(a), setups + string(c)}
+}
+
+func layoutKey(a bridge.AccountID, c bridge.ConnectionID, object string) key {
+	return key{partition(a), "LAYOUT#" + string(c) + "#" + object}
 }
 
 // erasureKey is there as long as an account is being erased.
@@ -158,6 +168,7 @@ type line string
 const (
 	importLine       line = "DUE#"
 	reportLine       line = "DOCTOR#"
+	setupLine        line = "FIELDS#"
 	erasureLine      line = "ERASURE#"
 	installationLine line = "PLUMBING#"
 	idleLine         line = "IDLE#"   // grants that are to be refreshed for their own sake
