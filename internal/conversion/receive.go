@@ -21,8 +21,7 @@ type Tally string
 
 // The tallies.
 const (
-	Queued        Tally = "OutboundQueued"        // messages whose opportunities are on the queue
-	Notifications Tally = "OutboundNotifications" // in those
+	Notifications Tally = "OutboundNotifications" // of a message, whose opportunities are on the queue
 	Unusable      Tally = "OutboundUnusable"      // notifications about nothing that is an opportunity
 	UnknownHook   Tally = "OutboundUnknownHook"   // messages to an address that we never gave, or that has ended
 	OtherOrg      Tally = "OutboundOtherOrg"      // messages from a copy of the org
@@ -30,13 +29,6 @@ const (
 	Gone          Tally = "OutboundGone"          // messages for a connection that the account has ended
 	SessionSent   Tally = "OutboundSessionSent"   // messages with a session id
 )
-
-type messageHooks interface {
-	hookByToken
-	// TouchMessageHook writes what h says about messages that came. Conflict: somebody has since was was read, or the hook
-	// is gone.
-	TouchMessageHook(ctx context.Context, h, was Hook) error
-}
 
 // Inbox takes Outbound Messages in. Its fields are set once.
 type Inbox struct {
@@ -98,7 +90,6 @@ func (i Inbox) Receive(ctx context.Context, token bridge.Secret, m Message) erro
 		if err := i.Jobs.Send(ctx, 0, job); err != nil {
 			return bridge.E(op, bridge.Unavailable, err)
 		}
-		i.Count(Queued, 1)
 		i.Count(Notifications, len(m.Records)-unusable)
 	}
 	i.noteMessage(ctx, hook)

@@ -32,7 +32,6 @@ import (
 // door is an inbox over a table and a queue, with a connection "c_1" of an account "a_1".
 type door struct {
 	inbox conversion.Inbox
-	hooks conversion.Hooks
 	store *store.Store
 	token bridge.Secret // of a hook
 	now   atomic.Int64  // Unix milliseconds
@@ -84,15 +83,12 @@ func newDoor(t *testing.T) *door {
 	}
 	now := func() time.Time { return time.UnixMilli(d.now.Load()).UTC() }
 	d.store = store.New(table, name, plainly{}).WithRefreshTokens(plainly{}).WithClock(now)
-	d.hooks = conversion.Hooks{Rows: d.store, Now: now}
 	d.inbox = conversion.Inbox{
 		Hooks: d.store, Connections: d.store, Jobs: queue.Topic[conversion.Job]{Client: client, URL: *created.QueueUrl},
 		Count: d.count, Now: now, Log: slog.New(slog.NewTextHandler(&d.log, nil)),
 	}
 	d.connect(t, bridge.Active)
-	if d.token, err = d.hooks.Make(t.Context(), "a_1", "c_1"); err != nil {
-		t.Fatal(err)
-	}
+	d.token = d.hang(t, "c_1")
 	return d
 }
 
@@ -104,6 +100,17 @@ func (plainly) Seal(context.Context, bridge.Secret, string) ([]byte, error) {
 }
 func (plainly) Open(context.Context, []byte, string) (bridge.Secret, error) {
 	return bridge.Secret{}, nil
+}
+
+// hang makes a hook for a connection.
+func (d *door) hang(t *testing.T, connection bridge.ConnectionID) bridge.Secret {
+	t.Helper()
+	token := bridge.NewToken()
+	err := d.store.CreateMessageHook(t.Context(), token, conversion.Hook{Account: "a_1", Connection: connection, MadeAt: d.inbox.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
 }
 
 // connect adds the connection.
@@ -172,17 +179,17 @@ func TestReceive(t *testing.T) {
 	}{
 		"one notification is one job": {
 			message: message(1), jobs: [][]string{{"0065g0000000000"}},
-			tally: tallies{conversion.Queued: 1, conversion.Notifications: 1}, note: func(h *conversion.Hook) { h.LastAt = seen },
+			tally: tallies{conversion.Notifications: 1}, note: func(h *conversion.Hook) { h.LastAt = seen },
 		},
 		"several notifications are one job, each opportunity once": {
 			message: conversion.Message{Organization: "00D5g000004AbCdEAK", Records: append(message(2).Records, message(3).Records...)},
 			jobs:    [][]string{{"0065g0000000000", "0065g0000000001", "0065g0000000002"}},
-			tally:   tallies{conversion.Queued: 1, conversion.Notifications: 5}, note: func(h *conversion.Hook) { h.LastAt = seen },
+			tally:   tallies{conversion.Notifications: 5}, note: func(h *conversion.Hook) { h.LastAt = seen },
 		},
 		"what is no opportunity is left out": {
 			message: conversion.Message{Organization: homeOrg, Records: []bridge.SalesforceID{"", "0035g00000AbCdEAAV", "0065g00000XyZaBAAV"}},
 			jobs:    [][]string{{"0065g00000XyZaB"}},
-			tally:   tallies{conversion.Queued: 1, conversion.Notifications: 1, conversion.Unusable: 2}, note: func(h *conversion.Hook) { h.LastAt = seen },
+			tally:   tallies{conversion.Notifications: 1, conversion.Unusable: 2}, note: func(h *conversion.Hook) { h.LastAt = seen },
 		},
 		"nothing but what is no opportunity is acknowledged": {
 			message: conversion.Message{Organization: homeOrg, Records: []bridge.SalesforceID{"0035g00000AbCdEAAV"}},
@@ -191,7 +198,7 @@ func TestReceive(t *testing.T) {
 		"a session id is dropped and counted": {
 			message: conversion.Message{Organization: homeOrg, Records: message(1).Records, Session: true},
 			jobs:    [][]string{{"0065g0000000000"}},
-			tally:   tallies{conversion.Queued: 1, conversion.Notifications: 1, conversion.SessionSent: 1},
+			tally:   tallies{conversion.Notifications: 1, conversion.SessionSent: 1},
 			note:    func(h *conversion.Hook) { h.LastAt = seen },
 		},
 		"a hook that nobody made is not found": {
@@ -210,7 +217,7 @@ func TestReceive(t *testing.T) {
 		},
 		"without a rule it is acknowledged and counted": {
 			prepare: func(t *testing.T, d *door) {
-				if err := d.hooks.Listen(t.Context(), "a_1", "c_1", false); err != nil {
+				if err := conversion.Listen(t.Context(), d.store, "a_1", "c_1", false); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -228,7 +235,7 @@ func TestReceive(t *testing.T) {
 		"that it came could not be noted, which is no reason to have it again": {
 			prepare: func(_ *testing.T, d *door) { d.fail("UpdateItem") },
 			message: message(1), jobs: [][]string{{"0065g0000000000"}},
-			tally: tallies{conversion.Queued: 1, conversion.Notifications: 1},
+			tally: tallies{conversion.Notifications: 1},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -283,7 +290,7 @@ func (d *door) fail(operation string) {
 // hook is the only one that there is.
 func (d *door) hook(t *testing.T) conversion.Hook {
 	t.Helper()
-	hooks, err := d.hooks.Of(t.Context(), "a_1", "c_1")
+	hooks, err := d.store.MessageHooks(t.Context(), "a_1")
 	if err != nil || len(hooks) != 1 {
 		t.Fatalf("hooks: %+v, %v", hooks, err)
 	}
@@ -295,7 +302,7 @@ func TestReceiveForAConnectionThatIsGone(t *testing.T) {
 	for status, want := range map[bridge.ConnectionStatus]conversion.Tally{
 		"": conversion.Gone, bridge.Disconnected: conversion.Gone,
 		// Work for a connection that only sleeps waits for it.
-		bridge.NeedsReconnect: conversion.Queued, bridge.NeedsAdmin: conversion.Queued,
+		bridge.NeedsReconnect: conversion.Notifications, bridge.NeedsAdmin: conversion.Notifications,
 	} {
 		t.Run("status "+string(status), func(t *testing.T) {
 			t.Parallel()
@@ -310,7 +317,7 @@ func TestReceiveForAConnectionThatIsGone(t *testing.T) {
 			if err := d.inbox.Receive(t.Context(), d.token, message(1)); err != nil {
 				t.Fatalf("not acknowledged: %v", err)
 			}
-			if d.tally[want] != 1 || len(d.sent) != d.tally[conversion.Queued] {
+			if d.tally[want] != 1 || len(d.sent) != d.tally[conversion.Notifications] {
 				t.Errorf("counted %v, want %s; %d jobs", d.tally, want, len(d.sent))
 			}
 		})
@@ -353,74 +360,51 @@ func TestReceiveAHundred(t *testing.T) {
 	}
 }
 
-func TestHooksRotate(t *testing.T) {
+// TestTwoHooksWhileTheyChange has the old one end when it is said to, and no sooner.
+func TestTwoHooksWhileTheyChange(t *testing.T) {
 	t.Parallel()
 	d := newDoor(t)
-	ctx := t.Context()
-	receive := func(token bridge.Secret) bridge.Kind {
-		return bridge.KindOf(d.inbox.Receive(ctx, token, message(1)))
-	}
-	if err := d.hooks.Listen(ctx, "a_1", "c_1", false); err != nil {
+	old := d.hook(t)
+	fresh := d.hang(t, "c_1")
+	old.EndsAt = d.inbox.Now().Add(48 * time.Hour)
+	if err := d.store.EndMessageHook(t.Context(), old); err != nil {
 		t.Fatal(err)
 	}
+	receive := func(when string, token bridge.Secret, want bridge.Kind) {
+		t.Helper()
+		if err := d.inbox.Receive(t.Context(), token, message(1)); bridge.KindOf(err) != want {
+			t.Errorf("%s: %v, want %q", when, err, want)
+		}
+	}
+	d.advance(48*time.Hour - time.Second)
+	receive("the old one before its end", d.token, "")
+	receive("the new one meanwhile", fresh, "")
 	d.advance(time.Second)
-	fresh, err := d.hooks.Make(ctx, "a_1", "c_1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	stranger, err := d.hooks.Make(ctx, "a_1", "c_2")
-	if err != nil {
-		t.Fatal(err)
-	}
-	hooks, err := d.hooks.Of(ctx, "a_1", "c_1")
-	if err != nil || len(hooks) != 2 || !hooks[0].MadeAt.Before(hooks[1].MadeAt) || !hooks[1].Off {
-		t.Errorf("hooks: %+v, %v, want two, the older one first, both off", hooks, err)
-	}
-	if err := d.hooks.Listen(ctx, "a_1", "c_1", true); err != nil {
-		t.Fatal(err)
-	}
-	for _, token := range []bridge.Secret{d.token, fresh} {
-		if kind := receive(token); kind != "" {
-			t.Errorf("while both live: %q", kind)
-		}
-	}
+	receive("the old one at its end", d.token, bridge.NotFound)
+	receive("the new one then", fresh, "")
+}
 
-	for name, token := range map[string]bridge.Secret{"nobody's": bridge.NewToken(), "another connection's": stranger} {
-		if err := d.hooks.Rotate(ctx, "a_1", "c_1", token); bridge.KindOf(err) != bridge.NotFound {
-			t.Errorf("rotated to a token of %s: %v, want none", name, err)
-		}
-	}
-	for range 2 { // the second time must not give the old one more time
-		if err := d.hooks.Rotate(ctx, "a_1", "c_1", fresh); err != nil {
+func TestListenIsForAllHooksOfAConnection(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	d.hang(t, "c_1")
+	d.hang(t, "c_2")
+	for _, wanted := range []bool{false, false, true} {
+		if err := conversion.Listen(t.Context(), d.store, "a_1", "c_1", wanted); err != nil {
 			t.Fatal(err)
 		}
-		d.advance(24 * time.Hour)
-	}
-	d.advance(-time.Second)
-	for _, token := range []bridge.Secret{d.token, fresh, stranger} {
-		if kind := receive(token); kind != "" {
-			t.Errorf("a second before the end of the old one: %q", kind)
+		hooks, err := d.store.MessageHooks(t.Context(), "a_1")
+		if err != nil || len(hooks) != 3 {
+			t.Fatalf("hooks: %+v, %v", hooks, err)
+		}
+		for _, h := range hooks {
+			if want := h.Connection == "c_1" && !wanted; h.Off != want {
+				t.Errorf("wanted %t: a hook of %s is off: %t", wanted, h.Connection, h.Off)
+			}
 		}
 	}
-	d.advance(time.Second)
-	if kind := receive(d.token); kind != bridge.NotFound {
-		t.Errorf("the old one at its end: %q, want none", kind)
-	}
-	if kind := receive(fresh); kind != "" {
-		t.Errorf("the new one at the old one's end: %q", kind)
-	}
-	if hooks, err := d.hooks.Of(ctx, "a_1", "c_1"); err != nil || len(hooks) != 1 || !hooks[0].EndsAt.IsZero() {
-		t.Errorf("hooks: %+v, %v, want the new one", hooks, err)
-	}
-
-	if err := d.hooks.End(ctx, "a_1", "c_1"); err != nil {
-		t.Fatal(err)
-	}
-	if kind := receive(fresh); kind != bridge.NotFound {
-		t.Errorf("after all have ended: %q, want none", kind)
-	}
-	if hooks, err := d.hooks.Of(ctx, "a_1", "c_2"); err != nil || len(hooks) != 1 {
-		t.Errorf("another connection's hooks: %+v, %v", hooks, err)
+	if d.writes != 4 {
+		t.Errorf("%d writes for two hooks that were switched twice, want 4", d.writes)
 	}
 }
 
@@ -441,9 +425,5 @@ func TestReceiveTellsNoSecrets(t *testing.T) {
 		if text == "" || strings.Contains(text, d.token.Reveal()) {
 			t.Errorf("the token is in %q", text)
 		}
-	}
-	address := conversion.Address("https://bridge.example.com", d.token)
-	if got, want := address.Reveal(), "https://bridge.example.com/salesforce/outbound/"+d.token.Reveal(); got != want {
-		t.Errorf("Address = %s, want %s", got, want)
 	}
 }
