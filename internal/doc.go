@@ -11,10 +11,9 @@
 //	   importer     contacts become subscribers
 //	   inbox        ReferralHero's webhooks become hints
 //	   provision    the fourteen fields in an org, and who sees them
+//	   syncer       the fields show what ReferralHero says of subscribers
 //	   conversion   deals move referrals and total spend
 //	   erasure      an account and everything that is kept for it
-//	   doctor       what keeps a connection from its work
-//	   erasure      an account and everything of it goes
 //	3  salesforce referralhero oidc            conversations with the outside
 //	   store queue secrets mail metric invoke  conversations with AWS
 //	   apigw config metric                     the edge

@@ -21,6 +21,16 @@
 //	ACCOUNT#<account>         WEBHOOK                   Webhook; its secrets sealed   version as read
 //	ACCOUNT#<account>         REPLAY#<hash>             a body that webhooks brought  absent / as read
 //	ACCOUNT#<account>         TRACE#<its partition>     what is found by its hash     absent / there
+//	ACCOUNT#<account>         SYNC#<list>               Sync of a campaign            version as read
+//	ACCOUNT#<account>         OWNER#<connection>#<object>  whose values the fields show  absent / the same campaign
+//	ACCOUNT#<account>         TURN#<connection>         who may write to the org      version as read / holder
+//	ACCOUNT#<account>         CAUSE#<list>#<cause>      when a cause is tried again   absent / due as read
+//	SYNC#<account>#<list>     LINK#<subscriber>         Link                          version as read
+//	SYNC#<account>#<list>     NEEDS#<cause>#<subscriber>  a refused record's place    with its link
+//	SYNC#<account>#<list>     RUN#<run>                 Run and its statement         version as read
+//	SYNC#<account>#<list>     SEEN#<run>#<part>         whom a run has met            run not ended
+//	SYNC#<account>#<list>     LOAD#<load>               a bulk load that is over      any: it says one thing only
+//	SYNC#<account>#<list>     DAY#<day>                 what a day has seen           any: it is added up, for people
 //	IMPORT#<account>#<import> PAGE#<page>               Page                          absent / fence as held
 //	IMPORT#<account>#<import> PAGE#<page>#<chunk>       Receipt                       absent / older pass, or not complete
 //	PERSON#<hash>             PERSON                    account of a person           absent

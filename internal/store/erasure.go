@@ -128,6 +128,18 @@ func (s *Store) DeleteAccount(ctx context.Context, account bridge.AccountID) err
 	if err != nil {
 		return err
 	}
+	err = s.each(ctx, op, partition(account), syncRows, func(keys []key) error {
+		for _, k := range keys {
+			err := s.each(ctx, op, synced(account, syncedOf(k.sk)), "", func(keys []key) error { return s.delete(ctx, op, keys) })
+			if err != nil {
+				return err
+			}
+		}
+		return s.delete(ctx, op, keys)
+	})
+	if err != nil {
+		return err
+	}
 	last := erasureKey(account)
 	err = s.each(ctx, op, partition(account), "", func(keys []key) error {
 		var others []key

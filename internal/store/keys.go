@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -34,6 +35,13 @@ const (
 	setups      = "FIELDS#"
 
 	installations = "PLUMBING#"
+
+	syncRows  = "SYNC#"  // of sort keys, and of the partition of what a campaign's syncing keeps
+	links     = "LINK#"  // of that partition
+	needing   = "NEEDS#" // of that partition
+	runs      = "RUN#"   // of that partition
+	days      = "DAY#"   // of that partition
+	causeRows = "CAUSE#"
 
 	messageHooks      = "MESSAGEHOOK#" // of partition keys
 	messageHookTraces = traces + messageHooks
@@ -146,6 +154,82 @@ func sessionKey(token bridge.Secret) key { return key{"SESSION#" + hash(token.Re
 func signInKey(state bridge.Secret) key  { return key{"SIGNIN#" + hash(state.Reveal()), "SIGNIN"} }
 func consentKey(state bridge.Secret) key { return key{"CONSENT#" + hash(state.Reveal()), "CONSENT"} }
 
+// syncKey is how a campaign is synced.
+func syncKey(a bridge.AccountID, c bridge.CampaignID) key {
+	return key{partition(a), syncRows + string(c)}
+}
+
+// ownerKey reserves the fields of an object of an org for one campaign.
+func ownerKey(a bridge.AccountID, c bridge.ConnectionID, object string) key {
+	return key{partition(a), "OWNER#" + string(c) + "#" + object}
+}
+
+// turnKey is whose turn it is to write to an org.
+func turnKey(a bridge.AccountID, c bridge.ConnectionID) key {
+	return key{partition(a), "TURN#" + string(c)}
+}
+
+// synced is the partition of what a campaign's syncing keeps.
+func synced(a bridge.AccountID, c bridge.CampaignID) string {
+	return syncRows + string(a) + "#" + string(c)
+}
+
+// syncedOf is the campaign that a sort key of the family SYNC# is of.
+func syncedOf(sort string) bridge.CampaignID {
+	return bridge.CampaignID(strings.TrimPrefix(sort, syncRows))
+}
+
+func linkKey(a bridge.AccountID, c bridge.CampaignID, s bridge.SubscriberID) key {
+	return key{synced(a, c), links + string(s)}
+}
+
+// needPrefix is that of the places of all subscribers that were refused for a cause.
+func needPrefix(cause string) string { return needing + cause + "#" }
+
+func needKey(a bridge.AccountID, c bridge.CampaignID, cause string, s bridge.SubscriberID) key {
+	return key{synced(a, c), needPrefix(cause) + string(s)}
+}
+
+// needOf takes a place apart.
+func needOf(sort string) (cause string, s bridge.SubscriberID) {
+	text := strings.TrimPrefix(sort, needing)
+	at := strings.LastIndexByte(text, '#')
+	if at < 0 {
+		return text, ""
+	}
+	return text[:at], bridge.SubscriberID(text[at+1:])
+}
+
+// causeKey is when a cause is to be tried again.
+func causeKey(a bridge.AccountID, c bridge.CampaignID, cause string) key {
+	return key{partition(a), causeRows + string(c) + "#" + cause}
+}
+
+// causeOf takes the sort key of a cause apart.
+func causeOf(sort string) (bridge.CampaignID, string, bool) {
+	text, is := strings.CutPrefix(sort, causeRows)
+	campaign, cause, two := strings.Cut(text, "#")
+	return bridge.CampaignID(campaign), cause, is && two
+}
+
+func runKey(a bridge.AccountID, c bridge.CampaignID, run string) key {
+	return key{synced(a, c), runs + run}
+}
+
+func seenPrefix(run string) string { return "SEEN#" + run + "#" }
+
+func seenKey(a bridge.AccountID, c bridge.CampaignID, run string, part int) key {
+	return key{synced(a, c), fmt.Sprintf("%s%06d", seenPrefix(run), part)}
+}
+
+func loadKey(a bridge.AccountID, c bridge.CampaignID, load string) key {
+	return key{synced(a, c), "LOAD#" + load}
+}
+
+func dayKey(a bridge.AccountID, c bridge.CampaignID, day time.Time) key {
+	return key{synced(a, c), days + day.UTC().Format(time.DateOnly)}
+}
+
 // hookKey is that of an address that webhooks come to.
 func hookKey(hook bridge.Secret) key { return key{"WEBHOOK#" + hash(hook.Reveal()), "WEBHOOK"} }
 
@@ -171,6 +255,8 @@ const (
 	setupLine        line = "FIELDS#"
 	erasureLine      line = "ERASURE#"
 	installationLine line = "PLUMBING#"
+	syncLine         line = "SYNC#"
+	causeLine        line = "CAUSE#"
 	idleLine         line = "IDLE#"   // grants that are to be refreshed for their own sake
 	untoldLine       line = "UNTOLD#" // connections whose accounts are to be told that they do not work
 )

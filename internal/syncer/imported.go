@@ -1,0 +1,99 @@
+package syncer
+
+import (
+	"context"
+	"time"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+)
+
+// Imported is a contact that an import made a subscriber, or found to be one.
+type Imported struct {
+	Contact    bridge.SalesforceID
+	Subscriber bridge.Subscriber // as the answer to the import's own call showed it
+}
+
+// Imported writes the fields of contacts that were just imported, without reading anybody again. It never holds the import
+// up: whatever cannot be written now becomes a hint.
+func (w Worker) Imported(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, connection bridge.ConnectionID, people []Imported) error {
+	const op = "syncer.Imported"
+	s, err := w.Rows.Sync(ctx, account, campaign)
+	switch {
+	case bridge.KindOf(err) == bridge.NotFound, err == nil && (!s.On || s.Connection != connection || len(people) == 0):
+		return nil
+	case err != nil:
+		return bridge.E(op, "", err)
+	case s.Target == bridge.ToLead:
+		return nil // a contact is not what the campaign is kept in
+	}
+	left, err := w.imported(ctx, s, people)
+	if len(left) > 0 {
+		err = w.Changes(ctx, 2*time.Second, left...)
+	}
+	return bridge.E(op, "", err)
+}
+
+// imported returns hints about those that were not written.
+func (w Worker) imported(ctx context.Context, s Sync, people []Imported) ([]Hint, error) {
+	all := make([]Hint, len(people))
+	for i, p := range people {
+		all[i] = w.hint(s.Account, s.Campaign, p.Subscriber.ID, "import")
+	}
+	b, err := w.bench(ctx, s, false)
+	if _, is := stopped(err); is {
+		return nil, w.want(ctx, s, "import") // when the wait is over
+	}
+	if err != nil {
+		return nil, err
+	}
+	turn, err := w.Rows.Turn(ctx, b.place.account, b.place.connection)
+	if err != nil {
+		return nil, err
+	}
+	before := b.org.Calls()
+	items, left, err := b.people(ctx, people)
+	if err != nil {
+		return all, nil //nolint:nilerr // the hints take care of them
+	}
+	done, err := b.write(ctx, items, turn.Over, false)
+	if err != nil {
+		w.Log.WarnContext(ctx, "imported contacts not written yet", "campaign", s.Campaign, "kind", bridge.KindOf(err), "err", err)
+		return all, nil // those that were written are found to be equal
+	}
+	for id := range done.again.byID {
+		left = append(left, w.hint(s.Account, s.Campaign, id, "import"))
+	}
+	done.tally.OrgCalls = b.org.Calls() - before
+	b.count(ctx, done.tally)
+	return left, nil
+}
+
+// people makes items of imported contacts. Those who have referred somebody are left to a hint: when their newest referral
+// signed up is not in the answer.
+func (b *bench) people(ctx context.Context, people []Imported) (items []*item, left []Hint, err error) {
+	ids := make([]bridge.SubscriberID, len(people))
+	for i, p := range people {
+		ids[i] = p.Subscriber.ID
+	}
+	links, err := b.w.Rows.Links(ctx, b.sync.Account, b.sync.Campaign, ids)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, p := range people {
+		l, linked := links[p.Subscriber.ID]
+		switch {
+		case linked && l.Load != "", p.Subscriber.Referrals() > 0:
+			left = append(left, b.w.hint(b.sync.Account, b.sync.Campaign, p.Subscriber.ID, "import"))
+			continue
+		case leftOut(p.Subscriber, b.sync.Options) != "":
+			continue
+		case !linked:
+			l = Link{Account: b.sync.Account, Campaign: b.sync.Campaign, Subscriber: p.Subscriber.ID}
+			if !b.layout(bridge.ToContact).Persons { // else it may be a person account's, and is matched like others
+				l.Target, l.Record = bridge.ToContact, p.Contact
+			}
+		}
+		items = append(items, &item{hint: Hint{Why: "import"}, sub: p.Subscriber, link: l})
+	}
+	return items, left, b.prepare(ctx, items)
+}

@@ -1,0 +1,342 @@
+package syncer
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/budget"
+)
+
+// Service is what people do with the syncing of campaigns. Its fields are set once.
+type Service struct {
+	Rows        records
+	Accounts    tokens
+	Campaigns   campaigns
+	Connections connections
+	Layouts     layouts
+	Org         func(bridge.Connection) Org
+	Hero        oneReader
+	Budget      budget.Budget
+	Changes     func(ctx context.Context, delay time.Duration, hints ...Hint) error
+	Jobs        func(ctx context.Context, delay time.Duration, jobs ...Job) error
+	Now         func() time.Time
+}
+
+// records are the rows as people see them.
+type records interface {
+	syncs
+	links
+	attention
+	owners
+	history
+	causes
+}
+
+type owners interface {
+	// Owner returns the campaign that owns the fields of an object of an org, or NotFound.
+	Owner(ctx context.Context, account bridge.AccountID, connection bridge.ConnectionID, object string) (bridge.CampaignID, error)
+	// SaveOwned writes s together with its ownership of the fields; Conflict if another campaign owns them, or if s was changed.
+	// was is what s replaces: what that one owned and s does not is free.
+	SaveOwned(ctx context.Context, s, was Sync) error
+	// Syncs returns those of the account.
+	Syncs(ctx context.Context, account bridge.AccountID) ([]Sync, error)
+}
+
+type history interface {
+	Run(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID) (Run, error)
+	// Runs returns up to limit runs, newest first.
+	Runs(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, limit int) ([]Run, error)
+	// Days returns what was counted since a day, oldest first.
+	Days(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, since time.Time) ([]Day, error)
+}
+
+type causes interface {
+	// Causes counts the subscribers that were refused, by cause.
+	Causes(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID) (map[string]int, error)
+}
+
+// Day is what a day has seen.
+type Day struct {
+	Day    time.Time // midnight, UTC
+	LastAt time.Time // when something was last written or found to be equal
+	Tally
+}
+
+// Get returns how a campaign is synced; one that is off if nobody has said anything yet.
+func (s Service) Get(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID) (Sync, error) {
+	got, err := s.Rows.Sync(ctx, account, campaign)
+	if bridge.KindOf(err) == bridge.NotFound {
+		return Sync{Account: account, Campaign: campaign, Options: Options{Target: bridge.ToContact, Only: Everybody, Every: Daily}}, nil
+	}
+	return got, bridge.E("syncer.Get", "", err)
+}
+
+// check says what of the options cannot be, at its field: "connection", "target", "only", "parent", "record_type" or "every".
+func (s Service) check(ctx context.Context, op string, account bridge.AccountID, o *Options) error {
+	if o.Connection == "" {
+		return bridge.Say(op, bridge.Invalid, "connection", "Choose the Salesforce account that subscribers go to.")
+	}
+	c, err := s.Connections.Connection(ctx, account, o.Connection)
+	if bridge.KindOf(err) == bridge.NotFound || err == nil && c.Status == bridge.Disconnected {
+		return bridge.Say(op, bridge.Invalid, "connection", "This Salesforce account is not connected any more. Choose another one.")
+	}
+	if err != nil {
+		return bridge.E(op, "", err)
+	}
+	if !slices.Contains([]bridge.Target{bridge.ToContact, bridge.ToLead, bridge.ToPersonAccount}, o.Target) {
+		return bridge.Say(op, bridge.Invalid, "target", "Choose what subscribers are in Salesforce.")
+	}
+	if !slices.Contains([]Only{Everybody, OnlyReferrals, OnlyAdvocates}, o.Only) {
+		return bridge.Say(op, bridge.Invalid, "only", "Choose which subscribers are synced.")
+	}
+	if !slices.Contains([]time.Duration{Hourly, SixHours, Daily}, o.Every) {
+		return bridge.Say(op, bridge.Invalid, "every", "Choose how often everybody is compared.")
+	}
+	for field, id := range map[string]*bridge.SalesforceID{"parent": &o.Parent, "record_type": &o.RecordType} {
+		prefix := map[string]string{"parent": "001", "record_type": "012"}[field]
+		if *id == "" {
+			continue
+		}
+		parsed, err := bridge.ParseSalesforceID(string(*id))
+		if err != nil || string(parsed[:3]) != prefix {
+			return bridge.Say(op, bridge.Invalid, field, "This is not the right kind of id: it has 15 or 18 characters and begins with %s. Copy it from the record's address in Salesforce.", prefix)
+		}
+		*id = parsed
+	}
+	if o.Target == bridge.ToPersonAccount && o.RecordType == "" && !o.LinkOnly {
+		return bridge.Say(op, bridge.Invalid, "record_type", "New person accounts need a record type: give its id, or choose to make no records.")
+	}
+	if o.Target != bridge.ToContact {
+		o.Parent = ""
+	}
+	if o.Target != bridge.ToPersonAccount {
+		o.RecordType = ""
+	}
+	return nil
+}
+
+// Cost is what switching on would take.
+type Cost struct {
+	Subscribers int
+	HeroCalls   int
+	OrgCalls    int
+	Bulk        bool // the Bulk API is used
+	Duration    time.Duration
+	Owner       bridge.CampaignID // that owns the fields already; then this campaign cannot
+}
+
+// Preview says what syncing with the options would take, before anything is done. The numbers are the most that is
+// expected; fewer if records are there already.
+func (s Service) Preview(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, o Options) (Cost, error) {
+	const op = "syncer.Preview"
+	if err := s.check(ctx, op, account, &o); err != nil {
+		return Cost{}, err
+	}
+	c, err := s.Campaigns.Campaign(ctx, account, campaign)
+	if err != nil {
+		return Cost{}, bridge.E(op, "", err)
+	}
+	a, err := s.Accounts.Account(ctx, account)
+	if err != nil {
+		return Cost{}, bridge.E(op, "", err)
+	}
+	n := c.Subscribers
+	cost := Cost{Subscribers: n, HeroCalls: max(1, (n+perPage-1)/perPage)}
+	cost.OrgCalls = 2 + n/keysPerCall*2 + (n+mostWrites-1)/mostWrites
+	if cost.Bulk = n > 20_000; cost.Bulk {
+		cost.OrgCalls = 2 + n/recordsInCall + n/mostSlice + 12*(1+n/mostSlice)
+	}
+	state, err := s.Budget.State(ctx, account, budget.ReferralHero, a.Allowance)
+	if err != nil {
+		return Cost{}, bridge.E(op, "", err)
+	}
+	const answer, write = 250 * time.Millisecond, 2 * time.Millisecond // that a page, and a record in Salesforce, take
+	cost.Duration = time.Duration(cost.HeroCalls)*answer/hands + time.Duration(n)*write
+	for beyond := cost.HeroCalls - state.Left; beyond > 0 && a.Allowance > 0; beyond -= a.Allowance {
+		cost.Duration += s.Budget.Length
+	}
+	owner, err := s.Rows.Owner(ctx, account, o.Connection, o.Target.Object())
+	if err == nil && owner != campaign {
+		cost.Owner = owner
+	}
+	if err != nil && bridge.KindOf(err) != bridge.NotFound {
+		return Cost{}, bridge.E(op, "", err)
+	}
+	return cost, nil
+}
+
+// Save switches syncing on, with these options, and has everything filled in; or changes the options of a campaign that is
+// on. A bad option is Invalid, at its field. It is a Conflict if another campaign owns the fields.
+func (s Service) Save(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, by string, o Options) error {
+	const op = "syncer.Save"
+	if err := s.check(ctx, op, account, &o); err != nil {
+		return err
+	}
+	return s.edit(ctx, op, account, campaign, func(sync *Sync) bool {
+		if sync.On && sync.Options == o {
+			return false
+		}
+		sync.Options, sync.On, sync.SetBy, sync.SetAt = o, true, by, s.Now()
+		sync.Wanted, sync.Waits, sync.Until, sync.NextRun = "switched on", "", time.Time{}, s.Now()
+		sync.Due = s.Now().Add(grace)
+		return true
+	})
+}
+
+// Off ends syncing. What is in Salesforce stays.
+func (s Service) Off(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, by string) error {
+	return s.edit(ctx, "syncer.Off", account, campaign, func(sync *Sync) bool {
+		if !sync.On {
+			return false
+		}
+		sync.On, sync.SetBy, sync.SetAt = false, by, s.Now()
+		sync.Wanted, sync.Waits, sync.Until, sync.Due = "", "", time.Time{}, time.Time{}
+		return true
+	})
+}
+
+// Compare has everybody compared and repaired now.
+func (s Service) Compare(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID) error {
+	const op = "syncer.Compare"
+	return s.edit(ctx, op, account, campaign, func(sync *Sync) bool {
+		if !sync.On || sync.Wanted != "" {
+			return false
+		}
+		sync.Wanted, sync.Waits, sync.Until, sync.Due = "asked for", "", time.Time{}, s.Now().Add(grace)
+		return true
+	})
+}
+
+// edit changes a campaign's row, and has the worker look at it.
+func (s Service) edit(ctx context.Context, op string, account bridge.AccountID, campaign bridge.CampaignID, change func(*Sync) bool) error {
+	var err error
+	for range attempts {
+		var was Sync
+		if was, err = s.Get(ctx, account, campaign); err != nil {
+			return bridge.E(op, "", err)
+		}
+		now := was
+		if !change(&now) {
+			return nil
+		}
+		if err = s.Rows.SaveOwned(ctx, now, was); bridge.KindOf(err) != bridge.Conflict {
+			if err == nil && now.On {
+				_ = s.Jobs(ctx, 0, Job{account, campaign}) // the sweep sends it too
+			}
+			return bridge.E(op, "", err)
+		}
+		if now.On {
+			owner, failed := s.Rows.Owner(ctx, account, now.Connection, now.Target.Object())
+			if failed == nil && owner != campaign {
+				return &bridge.Error{Op: op, Kind: bridge.Conflict, Code: "owned", Field: "connection", Err: err,
+					Message: "Another campaign keeps its values in these fields: a record has room for one. Switch that one off first. This campaign can import and track all the same."}
+			}
+		}
+	}
+	return bridge.Say(op, bridge.Conflict, "", "The settings are changing too quickly. Try again.")
+}
+
+// Fields has everything compared where fields have become visible, or are hidden now: what sees the layout changed calls it.
+func (s Service) Fields(ctx context.Context, l bridge.Layout) error {
+	return s.wake(ctx, l.Account, l.Connection, func(sync *Sync) bool {
+		if sync.Target.Object() != l.Object && l.Object != bridge.ToContact.Object() {
+			return false
+		}
+		if sync.Wanted == "" {
+			sync.Wanted = "fields"
+		}
+		return true
+	})
+}
+
+// Wake sets going what waited for a connection that works again, and returns how many campaigns that are.
+func (s Service) Wake(ctx context.Context, account bridge.AccountID, connection bridge.ConnectionID) (int, error) {
+	woken := 0
+	err := s.wake(ctx, account, connection, func(sync *Sync) bool {
+		if sync.Waits == "" {
+			return false
+		}
+		if sync.Wanted == "" {
+			sync.Wanted = "reconnected"
+		}
+		woken++
+		return true
+	})
+	return woken, bridge.E("syncer.Wake", "", err)
+}
+
+func (s Service) wake(ctx context.Context, account bridge.AccountID, connection bridge.ConnectionID, change func(*Sync) bool) error {
+	all, err := s.Rows.Syncs(ctx, account)
+	if err != nil {
+		return bridge.E("syncer.wake", "", err)
+	}
+	for _, one := range all {
+		if !one.On || one.Connection != connection {
+			continue
+		}
+		wanted := false
+		err := edited(ctx, s.Rows, account, one.Campaign, func(sync *Sync) bool {
+			if wanted = sync.On && change(sync); wanted {
+				sync.Waits, sync.Until, sync.Due = "", time.Time{}, s.Now().Add(grace)
+			}
+			return wanted
+		})
+		if err == nil && wanted {
+			err = s.Jobs(ctx, 0, Job{account, one.Campaign})
+		}
+		if err != nil {
+			return bridge.E("syncer.wake", "", err)
+		}
+	}
+	return nil
+}
+
+// Health is how a campaign's syncing is.
+type Health struct {
+	Sync   Sync
+	Run    *Run  // the newest
+	Past   []Run // those that have ended, newest first
+	Days   []Day // oldest first
+	LastAt time.Time
+	Causes int // records that need somebody
+}
+
+// Health tells how syncing is, with so many days of history.
+func (s Service) Health(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, days int) (Health, error) {
+	const op = "syncer.Health"
+	var (
+		h   Health
+		err error
+	)
+	if h.Sync, err = s.Get(ctx, account, campaign); err != nil {
+		return h, err
+	}
+	runs, err := s.Rows.Runs(ctx, account, campaign, 8)
+	if err != nil {
+		return h, bridge.E(op, "", err)
+	}
+	for i, run := range runs {
+		if i == 0 {
+			h.Run = &runs[0]
+		}
+		if !run.EndedAt.IsZero() {
+			h.Past = append(h.Past, run)
+		}
+	}
+	today := s.Now().UTC().Truncate(24 * time.Hour)
+	if h.Days, err = s.Rows.Days(ctx, account, campaign, today.AddDate(0, 0, 1-days)); err != nil {
+		return h, bridge.E(op, "", err)
+	}
+	for _, d := range h.Days {
+		if d.LastAt.After(h.LastAt) {
+			h.LastAt = d.LastAt
+		}
+	}
+	causes, err := s.Rows.Causes(ctx, account, campaign)
+	for _, n := range causes {
+		h.Causes += n
+	}
+	return h, bridge.E(op, "", err)
+}

@@ -1,0 +1,412 @@
+package syncer
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+)
+
+const (
+	// mostSlice is how many subscribers a slice has at most: what a worker keeps in memory at a time.
+	mostSlice = 50_000
+	// sliceShare is which part of its time a worker reads ReferralHero at most, before it compares and writes: one in three.
+	sliceShare = 3
+)
+
+// slice reads the next part of the campaign, compares it with the org, and writes what differs.
+func (b *bench) slice(ctx context.Context, run Run) (Run, error) {
+	known, err := b.w.seen(ctx, run)
+	if err != nil {
+		return run, err
+	}
+	turn, err := b.w.Rows.Turn(ctx, b.place.account, b.place.connection)
+	if err != nil {
+		return run, err
+	}
+	before := b.org.Calls()
+	next, items, halted := b.readOn(ctx, run, known)
+	if halted != nil && len(items) == 0 {
+		return run, halted
+	}
+	if err := b.compare(ctx, next, items); err != nil {
+		return run, err
+	}
+	var met []digits
+	for _, it := range items {
+		met = append(met, pack(it.sub.ID))
+	}
+	if bulk := b.bulk(items); bulk {
+		return b.load(ctx, next, known, met, items, turn.Over, before)
+	}
+	done, err := b.write(ctx, items, turn.Over, true)
+	if err != nil {
+		return run, err
+	}
+	if err := b.lookAgain(ctx, done.again); err != nil {
+		return run, err
+	}
+	next.Statement = next.Statement.plus(done)
+	done.tally.HeroCalls, done.tally.OrgCalls = b.calls.spent(), b.org.Calls()-before
+	b.count(ctx, done.tally)
+	next.Statement.HeroCalls += done.tally.HeroCalls
+	next.Statement.OrgCalls += done.tally.OrgCalls
+	return b.keep(ctx, next, known, met, halted)
+}
+
+// keep ends a slice.
+func (b *bench) keep(ctx context.Context, next Run, known *seen, met []digits, halted error) (Run, error) {
+	for i, part := range known.parts(met) {
+		if err := b.w.Rows.SaveSeen(ctx, next, next.Slice*100+i, part); err != nil {
+			return next, err
+		}
+	}
+	next.Slice++
+	next.BeatAt = b.w.Now()
+	if next.Page > next.Pages && halted == nil {
+		next.Sweeping = true
+	}
+	if err := b.w.Rows.SaveRun(ctx, next); err != nil {
+		return next, err
+	}
+	next.Version++
+	return next, halted
+}
+
+// plus adds what a slice has come to.
+func (s Statement) plus(done outcome) Statement {
+	t := done.tally
+	s.Equal += t.Equal
+	s.Repaired += t.Written
+	s.Created += t.Created
+	s.Refused += t.Refused
+	s.Skipped += t.Skipped + len(done.again.byID)
+	s.Gone += t.Gone
+	reasons := map[string]int{}
+	for reason, n := range s.Reasons {
+		reasons[reason] = n
+	}
+	for reason, n := range done.reason {
+		reasons[reason] += n
+	}
+	if n := len(done.again.byID); n > 0 {
+		reasons[changedSince] += n
+	}
+	s.Reasons = reasons
+	return s
+}
+
+// lookAgain has subscribers read once more that somebody else wrote while they were read.
+func (b *bench) lookAgain(ctx context.Context, again question) error {
+	var hints []Hint
+	for id := range again.byID {
+		h := b.w.hint(b.sync.Account, b.sync.Campaign, id, "check")
+		h.Deep, h.Force = true, true
+		hints = append(hints, h)
+	}
+	return b.w.Changes(ctx, time.Second, hints...)
+}
+
+// readOn reads pages until the slice is full, the list ends or something stands in the way, which halted says; what
+// was read before that counts.
+func (b *bench) readOn(ctx context.Context, run Run, known *seen) (next Run, items []*item, halted error) {
+	next = run
+	end := b.end(ctx)
+	b.calls.expect(min(mostSlice/perPage, max(1, (b.campaign.Subscribers+perPage-1)/perPage-run.Page+1)))
+	for len(items) < mostSlice && (next.Pages == 0 || next.Page <= next.Pages) && (end.IsZero() || time.Now().Before(end)) {
+		numbers := []int{next.Page}
+		for n := next.Page + 1; n <= next.Pages && len(numbers) < hands; n++ {
+			numbers = append(numbers, n)
+		}
+		pages, err := b.pages(ctx, numbers)
+		if err != nil {
+			return next, items, err
+		}
+		total := pages[0].Total
+		same := !slices.ContainsFunc(pages, func(p bridge.SubscriberPage) bool { return p.Total != total })
+		if next.Total > 0 && (total < next.Total || !same) {
+			// The list has shrunk or moved while it was read, and somebody may have slipped to a page that was read before.
+			// Go back by as much; whoever was taken is not taken twice.
+			lost := max(0, next.Total-least(pages))
+			next.Page, next.Total, next.Least = max(1, next.Page-1-lost/perPage), least(pages), min(next.Least, least(pages))
+			continue
+		}
+		next.Total, next.Pages = total, max(1, pages[len(pages)-1].Pages)
+		if next.Least == 0 || total < next.Least {
+			next.Least = total
+		}
+		for _, p := range pages {
+			items = next.accept(p.Subscribers, known, items)
+		}
+		next.Page += len(numbers)
+	}
+	next.Statement.Subscribers += len(items)
+	return next, items, nil
+}
+
+func least(pages []bridge.SubscriberPage) int {
+	n := pages[0].Total
+	for _, p := range pages {
+		n = min(n, p.Total)
+	}
+	return n
+}
+
+// end is when a worker stops to read, so that there is time to write.
+func (b *bench) end(ctx context.Context) time.Time {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return time.Time{}
+	}
+	return time.Now().Add(time.Until(deadline) / sliceShare)
+}
+
+func (b *bench) pages(ctx context.Context, numbers []int) ([]bridge.SubscriberPage, error) {
+	pages := make([]bridge.SubscriberPage, len(numbers))
+	index := make([]int, len(numbers))
+	for i := range index {
+		index[i] = i
+	}
+	err := together(ctx, hands, index, func(ctx context.Context, i int) (err error) {
+		pages[i], err = b.page(ctx, numbers[i])
+		return err
+	})
+	return pages, err
+}
+
+// accept takes those of a page that were not taken before: people who sign up push the others to later pages.
+func (r *Run) accept(page []bridge.Subscriber, known *seen, items []*item) []*item {
+	for _, s := range page {
+		if known.met[pack(s.ID)] {
+			continue
+		}
+		lastRef := known.meet(s)
+		items = append(items, &item{hint: Hint{Why: r.Why, At: r.StartedAt.UnixMilli()}, sub: s, lastRef: lastRef})
+	}
+	return items
+}
+
+// compare finds the records of the items and what is to be changed in them.
+func (b *bench) compare(ctx context.Context, run Run, items []*item) error {
+	ids := make([]bridge.SubscriberID, len(items))
+	for i, it := range items {
+		ids[i] = it.sub.ID
+	}
+	links, err := b.w.Rows.Links(ctx, b.sync.Account, b.sync.Campaign, ids)
+	if err != nil {
+		return err
+	}
+	for _, it := range items {
+		l, linked := links[it.sub.ID]
+		if !linked {
+			l = Link{Account: b.sync.Account, Campaign: b.sync.Campaign, Subscriber: it.sub.ID}
+		}
+		it.link = l
+		b.value(it)
+	}
+	f := finding{b: b, run: run, records: map[bridge.SalesforceID]bridge.Record{}, matches: newMatches()}
+	strangers, err := f.find(ctx, items)
+	if err != nil {
+		return err
+	}
+	return b.match(ctx, strangers, f.matches)
+}
+
+// finding looks for the records of a slice, by as few calls as will do.
+type finding struct {
+	b       *bench
+	run     Run
+	records map[bridge.SalesforceID]bridge.Record
+	matches *matches
+}
+
+const (
+	idsPerCall    = 2_500  // that one call finds by their ids, about
+	keysPerCall   = 1_000  // by SUB_ID or address, about
+	recordsInCall = 10_000 // that one call reads one after the other
+)
+
+// find decides about the items whose records are known, and returns the others.
+func (f *finding) find(ctx context.Context, items []*item) (strangers []*item, err error) {
+	linked := 0
+	for _, it := range items {
+		if it.link.Record != "" {
+			linked++
+		}
+	}
+	if calls := linked / idsPerCall; calls > f.run.Total/recordsInCall {
+		if err := f.ours(ctx, items); err != nil {
+			return nil, err
+		}
+	}
+	byTarget := map[bridge.Target][]bridge.SalesforceID{}
+	for _, it := range items {
+		if id := it.link.Record; id != "" && f.records[id].ID == "" {
+			byTarget[it.link.Target] = append(byTarget[it.link.Target], id)
+		}
+	}
+	for target, ids := range byTarget {
+		if err := f.b.org.RecordsByID(ctx, f.b.layouts, target, ids, func(r bridge.Record) { f.records[r.ID] = r }); err != nil {
+			return nil, ofOrg(err)
+		}
+	}
+	var lost []*item
+	for _, it := range items {
+		record, there := f.records[it.link.Record]
+		switch {
+		case it.link.Record == "":
+			strangers = append(strangers, it)
+		case !there:
+			lost = append(lost, it)
+		default:
+			f.b.differ(it, record)
+		}
+	}
+	more, err := f.follow(ctx, lost)
+	if err != nil {
+		return nil, err
+	}
+	kept := strangers[:0:0]
+	for _, it := range append(strangers, more...) {
+		if it.skipped = leftOut(it.sub, f.b.sync.Options); it.skipped == "" {
+			kept = append(kept, it)
+		}
+	}
+	return kept, f.strangers(ctx, kept)
+}
+
+// differ decides what of a record is to be changed. The org's own values count, not what was written last.
+func (b *bench) differ(it *item, r bridge.Record) {
+	it.link.Parent = r.Parent
+	if bridge.Differ(r.Values, it.values, b.layout(it.link.Target).Visible) == 0 {
+		it.equal = true
+		return
+	}
+	it.change = b.update(it, it.link.Target, it.link.Record, r.Parent)
+	it.change.Fields = bridge.Differ(r.Values, it.values, b.layout(it.link.Target).Visible)
+}
+
+// ours reads all records with a SUB_ID.
+func (f *finding) ours(ctx context.Context, items []*item) error {
+	wanted := make(map[bridge.SalesforceID]bool, len(items))
+	keys := make(map[bridge.SubscriberID]bool, len(items))
+	for _, it := range items {
+		keys[it.sub.ID] = true
+		if it.link.Record != "" {
+			wanted[it.link.Record] = true
+		}
+	}
+	err := f.b.org.EveryRecord(ctx, f.b.layouts, f.b.sync.Target, bridge.Ours, func(r bridge.Record) error {
+		if wanted[r.ID] {
+			f.records[r.ID] = r
+		} else if keys[bridge.SubscriberID(r.Values[bridge.SubscriberKey])] {
+			f.matches.add(r)
+		}
+		return nil
+	})
+	return ofOrgOr(err)
+}
+
+func ofOrgOr(err error) error {
+	if err == nil {
+		return nil
+	}
+	return ofOrg(err)
+}
+
+// follow finds what became of records that are not there any more.
+func (f *finding) follow(ctx context.Context, lost []*item) (strangers []*item, err error) {
+	byTarget := map[bridge.Target][]*item{}
+	for _, it := range lost {
+		byTarget[it.link.Target] = append(byTarget[it.link.Target], it)
+	}
+	for target, items := range byTarget {
+		ids := make([]bridge.SalesforceID, len(items))
+		for i, it := range items {
+			ids[i] = it.link.Record
+		}
+		fates, err := f.b.org.Fates(ctx, target, ids)
+		if err != nil {
+			return nil, ofOrg(err)
+		}
+		next := map[bridge.Target][]bridge.SalesforceID{}
+		for _, fate := range fates {
+			if fate.Next != "" {
+				next[fate.Target] = append(next[fate.Target], fate.Next)
+			}
+		}
+		for target, ids := range next {
+			if err := f.b.org.RecordsByID(ctx, f.b.layouts, target, ids, func(r bridge.Record) { f.records[r.ID] = r }); err != nil {
+				return nil, ofOrg(err)
+			}
+		}
+		for _, it := range items {
+			fate := fates[it.link.Record]
+			record, there := f.records[fate.Next]
+			owner := bridge.SubscriberID(record.Values[bridge.SubscriberKey])
+			it.link.Record, it.link.Parent, it.link.Print = "", "", ""
+			switch {
+			case !there:
+				strangers = append(strangers, it)
+			case owner != "" && owner != it.sub.ID:
+				it.problem = &Problem{Cause: "other_subscriber", Code: "other_subscriber"}
+			default:
+				it.link.Record, it.link.Target = record.ID, record.Target
+				f.b.value(it)
+				f.b.differ(it, record)
+			}
+		}
+	}
+	return strangers, nil
+}
+
+// strangers looks for the records of those without one: by their keys and addresses, or by reading every record that
+// has an address, whichever takes fewer calls.
+func (f *finding) strangers(ctx context.Context, strangers []*item) error {
+	if len(strangers) == 0 {
+		return nil
+	}
+	var (
+		keys  []bridge.SubscriberID
+		mails []string
+	)
+	for _, it := range strangers {
+		if len(f.matches.byKey[it.sub.ID]) == 0 {
+			keys = append(keys, it.sub.ID)
+		}
+		if mail := bridge.NormalizeEmail(it.sub.Email); mail != "" {
+			mails = append(mails, mail)
+		}
+	}
+	if n := (len(keys) + len(mails)) / keysPerCall; n > 2 {
+		there, err := f.b.org.CountRecords(ctx, f.b.layouts, f.b.sync.Target, bridge.WithEmail)
+		if err != nil {
+			return ofOrg(err)
+		}
+		if there/recordsInCall+1 < n {
+			return f.everybody(ctx, keys, mails)
+		}
+	}
+	return ofOrgOr(f.b.org.RecordsByKey(ctx, f.b.layouts, f.b.sync.Target, keys, mails, f.matches.add))
+}
+
+func (f *finding) everybody(ctx context.Context, keys []bridge.SubscriberID, mails []string) error {
+	wantedKeys, wantedMails := make(map[bridge.SubscriberID]bool, len(keys)), make(map[string]bool, len(mails))
+	for _, k := range keys {
+		wantedKeys[k] = true
+	}
+	for _, m := range mails {
+		wantedMails[m] = true
+	}
+	found := map[bridge.SubscriberID]bool{}
+	err := f.b.org.EveryRecord(ctx, f.b.layouts, f.b.sync.Target, bridge.WithEmail, func(r bridge.Record) error {
+		key := bridge.SubscriberID(r.Values[bridge.SubscriberKey])
+		if wantedKeys[key] || wantedMails[bridge.NormalizeEmail(r.Email)] {
+			f.matches.add(r)
+			found[key] = true
+		}
+		return nil
+	})
+	return ofOrgOr(err) // records with a SUB_ID and without an address have links
+}

@@ -1,0 +1,177 @@
+package syncer
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/budget"
+)
+
+// Worker keeps records equal to subscribers. Its fields are set once.
+type Worker struct {
+	Rows        rows
+	Accounts    tokens
+	Campaigns   campaigns
+	Connections connections
+	Layouts     layouts
+	Org         func(bridge.Connection) Org
+	Hero        Hero
+	Budget      budget.Budget
+	Changes     func(ctx context.Context, delay time.Duration, hints ...Hint) error // hints that may wait
+	Jobs        func(ctx context.Context, delay time.Duration, jobs ...Job) error
+	Now         func() time.Time
+	Log         *slog.Logger
+	// Bulk is how many changes of a run go by the Bulk API rather than by collections. 0 means 20,000.
+	Bulk int
+}
+
+// bench is everything that work on a campaign needs.
+type bench struct {
+	w        Worker
+	sync     Sync
+	account  bridge.Account
+	campaign bridge.Campaign
+	layouts  Layouts
+	org      Org
+	place    place
+	live     bool
+	calls    *calls
+}
+
+// bench gets ready, or says why there is nothing to do: a stop.
+func (w Worker) bench(ctx context.Context, s Sync, live bool) (*bench, error) {
+	a, err := w.Accounts.Account(ctx, s.Account)
+	if err != nil {
+		return nil, err
+	}
+	if a.Token.Empty() {
+		return nil, &stop{waits: tokenRefused, wait: longWait}
+	}
+	c, err := w.Campaigns.Campaign(ctx, s.Account, s.Campaign)
+	if err != nil {
+		return nil, err
+	}
+	connection, err := w.Connections.Connection(ctx, s.Account, s.Connection)
+	switch {
+	case bridge.KindOf(err) == bridge.NotFound, err == nil && connection.Status == bridge.Disconnected:
+		return nil, &stop{waits: connectionEnded, wait: longWait}
+	case err != nil:
+		return nil, err
+	case connection.Status == bridge.NeedsReconnect:
+		return nil, &stop{waits: connectionDead, wait: longWait}
+	}
+	layouts, err := w.layouts(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	lane := budget.Sync
+	if live {
+		lane = budget.Live
+	}
+	return &bench{
+		w: w, sync: s, account: a, campaign: c, layouts: layouts, org: w.Org(connection), live: live,
+		place: place{s.Account, s.Connection}, calls: &calls{w: w, account: a, lane: lane, told: -1},
+	}, nil
+}
+
+// layouts returns where the fields are. Leads are followed when they become contacts, as far as there are fields.
+func (w Worker) layouts(ctx context.Context, s Sync) (Layouts, error) {
+	found := Layouts{}
+	for _, object := range []string{s.Target.Object(), bridge.ToContact.Object()} {
+		l, err := w.Layouts.Layout(ctx, s.Account, s.Connection, object)
+		if err != nil && bridge.KindOf(err) != bridge.NotFound {
+			return nil, err
+		}
+		if err == nil {
+			found[object] = l
+		}
+	}
+	if found[s.Target.Object()].Visible == 0 {
+		return nil, &stop{waits: fieldsHidden, wait: longWait}
+	}
+	return found, nil
+}
+
+// layout is that of a target's fields.
+func (b *bench) layout(t bridge.Target) bridge.Layout { return b.layouts[t.Object()] }
+
+// relook looks anew which fields of a target may be written, after Salesforce did not know one. changed reports whether
+// that is another set than before.
+func (b *bench) relook(ctx context.Context, t bridge.Target) (changed bool, err error) {
+	was := b.layout(t)
+	now, err := b.org.Look(ctx, was)
+	if err != nil {
+		return false, err
+	}
+	b.layouts[t.Object()] = now
+	if now.Visible == was.Visible && now.Lengths == was.Lengths {
+		return false, nil
+	}
+	err = b.w.Layouts.SaveLayout(ctx, now)
+	if bridge.KindOf(err) == bridge.Conflict { // somebody else has looked
+		now, err = b.w.Layouts.Layout(ctx, now.Account, now.Connection, now.Object)
+		b.layouts[t.Object()] = now
+	}
+	return now.Visible != was.Visible || now.Lengths != was.Lengths, err
+}
+
+// hint is one that we give ourselves.
+func (w Worker) hint(account bridge.AccountID, campaign bridge.CampaignID, id bridge.SubscriberID, why string) Hint {
+	return Hint{Account: account, Campaign: campaign, Subscriber: id, At: w.Now().UnixMilli(), Why: why}
+}
+
+// want sees to it that a run is made as soon as possible, and that whatever it waits for is looked at.
+func (w Worker) want(ctx context.Context, s Sync, why string) error {
+	const op = "syncer.want"
+	err := w.change(ctx, s.Account, s.Campaign, func(s *Sync) bool {
+		if !s.On || s.Wanted != "" {
+			return false
+		}
+		s.Wanted = why
+		s.Due = w.Now().Add(grace)
+		return true
+	})
+	if err != nil {
+		return bridge.E(op, "", err)
+	}
+	return bridge.E(op, "", w.Jobs(ctx, 0, Job{s.Account, s.Campaign}))
+}
+
+// waits notes why nothing goes on for now, and until when.
+func (w Worker) waits(ctx context.Context, s Sync, reason string, wait time.Duration) error {
+	return w.change(ctx, s.Account, s.Campaign, func(s *Sync) bool {
+		until := w.Now().Add(wait)
+		if !s.On || s.Waits == reason && s.Until.After(w.Now()) {
+			return false
+		}
+		s.Waits, s.Until, s.Due = reason, until, until
+		return true
+	})
+}
+
+// attempts is how often a change is made again because somebody else changed the same thing at that moment.
+const attempts = 10
+
+// change edits a campaign's row, unless edit says that there is nothing to change.
+func (w Worker) change(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, edit func(*Sync) bool) error {
+	return edited(ctx, w.Rows, account, campaign, edit)
+}
+
+func edited(ctx context.Context, rows syncs, account bridge.AccountID, campaign bridge.CampaignID, edit func(*Sync) bool) error {
+	var err error
+	for range attempts {
+		var s Sync
+		if s, err = rows.Sync(ctx, account, campaign); err != nil {
+			return err
+		}
+		if !edit(&s) {
+			return nil
+		}
+		if err = rows.SaveSync(ctx, s); bridge.KindOf(err) != bridge.Conflict {
+			return err
+		}
+	}
+	return err
+}
