@@ -27,7 +27,7 @@
 // records (Rule, KindRecord), unique fields, and the duplicate rule: by default it warns of a contact with a known
 // e-mail address, which an app overrules by Sforce-Duplicate-Rule-Header; it compares no names.
 //
-// SOQL: SELECT of fields, also of parents (Contact.Account.Name), or COUNT(); FROM with an alias; WHERE
+// SOQL: SELECT of fields, also of parents (Contact.Account.Name), of COUNT(field) with GROUP BY, or COUNT(); FROM with an alias; WHERE
 // with AND, OR, NOT, parentheses, =, !=, <>, <, <=, >, >=, LIKE, IN, NOT IN, and strings with escapes,
 // numbers, booleans, null, dates, datetimes, TODAY, YESTERDAY, LAST_N_DAYS:n; ORDER BY several fields,
 // ASC, DESC, NULLS FIRST, NULLS LAST; LIMIT; OFFSET. All else is MALFORMED_QUERY.
@@ -37,7 +37,8 @@
 // A custom field is made by the Metadata API (/services/Soap/m/66.0: createMetadata, updateMetadata, upsertMetadata,
 // readMetadata, deleteMetadata of CustomField and PermissionSet, ten of one type at a time), by the Tooling API
 // (sobjects/CustomField, and query, which sees all of them), or by hand at /setup. Then it exists, and nobody sees it
-// but the org's own pages: a user does who has a permission set with FieldPermissions for it. PermissionSet,
+// but the org's own pages: a user does who has a permission set with FieldPermissions for it, at once or after the switch
+// AccessDelay. A permission set that users have is not deleted. PermissionSet,
 // FieldPermissions, ObjectPermissions and PermissionSetAssignment are also records of the data API. ObjectPermissions
 // are kept, and give nobody anything: whoever may use the API may use the objects. Editions below Enterprise let no
 // app make fields.

@@ -59,6 +59,7 @@ type Switches struct {
 	Outbound
 
 	BulkDelay     Duration `json:"bulkDelay"`     // how long a job of the Bulk API takes, by the org's clock
+	AccessDelay   Duration `json:"accessDelay"`   // how long it takes until changed permissions count, by the org's clock
 	Latency       Duration `json:"latency"`       // added to every answer of the token endpoint and the API
 	DailyRequests int      `json:"dailyRequests"` // API calls per rolling 24 hours
 }

@@ -267,6 +267,9 @@ func TestNewFieldIsSeenByNobodyUntilAPermissionSetSaysSo(t *testing.T) {
 	if a := s.query(other, "SELECT RH_POINTS__c FROM Contact WHERE RH_POINTS__c = 40"); !strings.Contains(a.body, `"RH_POINTS__c":40.0`) {
 		t.Errorf("the value after Restore: %s", a.body)
 	}
+	if a := s.api(token, "DELETE", "/services/data/v66.0/sobjects/PermissionSetAssignment/"+assignment, ""); a.status != http.StatusNoContent {
+		t.Errorf("to end the assignment once more: %s", a.body)
+	}
 	if a := s.api(token, "DELETE", "/services/data/v66.0/sobjects/PermissionSet/"+set, ""); a.status != http.StatusNoContent {
 		t.Errorf("to delete the permission set: %s", a.body)
 	}

@@ -68,6 +68,8 @@ type Org struct {
 	tables   map[string]*table        // by folded name
 	profiles map[id]map[string]bool   // by user: what SetVisible said of fields, as object.field, folded
 	granted  map[id]map[string]access // by user: what permission sets say of fields, named likewise; see regrant
+	former   map[id]map[string]access // what they said before, which counts until settled
+	settled  time.Time
 	journal  journal
 	jobs     jobs
 	switches Switches
@@ -201,15 +203,16 @@ func (o *Org) put(object string, named map[string]string) {
 
 func (o *Org) seedUsers(founded time.Time) []id {
 	_, domain, _ := strings.Cut(o.options.Username, "@")
-	for _, u := range []struct{ username, first, last, active string }{
-		{o.options.Username, "Dana", "Reeve", "true"},
-		{"marco.sales@" + domain, "Marco", "Bianchi", "true"},
-		{"aiko.sales@" + domain, "Aiko", "Mori", "true"},
-		{"integration@" + domain, "", "Integration", "true"},
-		{"former@" + domain, "Pat", "Former", ""},
+	profiles := o.seedProfiles()
+	for _, u := range []struct{ username, first, last, active, profile string }{
+		{o.options.Username, "Dana", "Reeve", "true", "System Administrator"},
+		{"marco.sales@" + domain, "Marco", "Bianchi", "true", "Sales User"},
+		{"aiko.sales@" + domain, "Aiko", "Mori", "true", "Sales User"},
+		{"integration@" + domain, "", "Integration", "true", "Minimum Access - API Only Integrations"},
+		{"former@" + domain, "Pat", "Former", "", "Standard User"},
 	} {
 		o.put("User", map[string]string{"Username": u.username, "FirstName": u.first, "LastName": u.last, "Email": u.username, "IsActive": u.active,
-			"UserType": "Standard", "TimeZoneSidKey": "GMT", "LocaleSidKey": "en_US", "LanguageLocaleKey": "en_US",
+			"UserType": "Standard", "ProfileId": profiles[u.profile], "TimeZoneSidKey": "GMT", "LocaleSidKey": "en_US", "LanguageLocaleKey": "en_US",
 			"CreatedDate": datetimeValue(founded), "LastModifiedDate": datetimeValue(founded), "SystemModstamp": datetimeValue(founded)})
 	}
 	var users []id

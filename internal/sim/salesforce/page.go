@@ -54,6 +54,9 @@ func (o *Org) pageRoutes(mux *http.ServeMux) {
 	handle("GET /setup", func(w http.ResponseWriter, _ *http.Request) { o.showSetup(w, "") })
 	handle("POST /setup/fields", o.addField)
 	handle("POST /setup/fields/{field}/delete", o.dropField)
+	handle("POST /setup/fields/{field}", o.changeField)
+	handle("POST /setup/fields/{field}/visibility", o.revealField)
+	handle("POST /setup/sets/{set}", o.changeAssignment)
 }
 
 // show writes a page. Content is made before anything is sent, so that a fault is no half page.
@@ -359,7 +362,8 @@ func (o *Org) setFaults(w http.ResponseWriter, r *http.Request) {
 		s.InstanceURL = strings.TrimSpace(r.PostFormValue("instanceURL"))
 		daily, err := strconv.Atoi(r.PostFormValue("dailyRequests"))
 		if err != nil || daily < 0 || s.Latency.UnmarshalText([]byte(r.PostFormValue("latency"))) != nil ||
-			s.BulkDelay.UnmarshalText([]byte(orElse(r.PostFormValue("bulkDelay"), "0s"))) != nil {
+			s.BulkDelay.UnmarshalText([]byte(orElse(r.PostFormValue("bulkDelay"), "0s"))) != nil ||
+			s.AccessDelay.UnmarshalText([]byte(orElse(r.PostFormValue("accessDelay"), "0s"))) != nil {
 			http.Error(w, "latency and the time of a bulk job are durations such as 250ms, daily requests a whole number", http.StatusUnprocessableEntity)
 			return
 		}

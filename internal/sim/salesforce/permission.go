@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // access is what a user may do with a field.
@@ -25,6 +26,9 @@ func (o *Org) rights(by author, b *object, f *field) access {
 		return access{read: shown, edit: shown}
 	}
 	if f.custom {
+		if o.options.Now().Before(o.settled) {
+			return o.former[by.user][name]
+		}
 		return o.granted[by.user][name]
 	}
 	return full
@@ -163,8 +167,15 @@ func (o *Org) uphold(t *table, at int, values []string) error {
 	return nil
 }
 
-// regrant works out what the permission sets let each user see. The caller holds the lock for writing.
+// regrant works out what the permission sets let each user see, now or after AccessDelay. The caller holds the lock for
+// writing.
 func (o *Org) regrant() {
+	if now := o.options.Now(); o.switches.AccessDelay > 0 {
+		if !now.Before(o.settled) {
+			o.former = o.granted
+		}
+		o.settled = now.Add(time.Duration(o.switches.AccessDelay))
+	}
 	assignments, permissions := o.table("PermissionSetAssignment"), o.table("FieldPermissions")
 	assignee, set := assignments.field("AssigneeId"), assignments.field("PermissionSetId")
 	parent, name, edit := permissions.field("ParentId"), permissions.field("Field"), permissions.field("PermissionsEdit")

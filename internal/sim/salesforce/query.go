@@ -91,6 +91,9 @@ func (o *Org) runQuery(w http.ResponseWriter, c call, all bool) error {
 
 func (o *Org) firstPage(c call, q *soql, all bool) ([]byte, error) {
 	defer o.share(c)()
+	if q.aggregated() {
+		return o.aggregate(c, q)
+	}
 	s, err := o.plan(q, c, all)
 	if err != nil {
 		return nil, err

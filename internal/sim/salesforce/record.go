@@ -120,6 +120,9 @@ func (o *Org) discard(by author, t *table, at int) error {
 		return refuse(404, "ENTITY_IS_DELETED", "entity is deleted")
 	}
 	values := t.rows[at].values(t.width)
+	if t.name == "PermissionSet" && len(o.children("PermissionSetAssignment", "PermissionSetId", values[0])) > 0 {
+		return refuse(400, "DELETE_FAILED", "Your attempt to delete the permission set could not be completed because users are assigned to it.")
+	}
 	if err := o.injected("delete", t, values); err != nil {
 		return err
 	}
@@ -137,9 +140,8 @@ func (o *Org) discard(by author, t *table, at int) error {
 
 // partsOf names the records that go when the record that they belong to goes, by its object.
 var partsOf = map[string][]struct{ object, reference string }{
-	"Opportunity": {{"OpportunityContactRole", "OpportunityId"}},
-	"PermissionSet": {{"PermissionSetAssignment", "PermissionSetId"}, {"FieldPermissions", "ParentId"},
-		{"ObjectPermissions", "ParentId"}},
+	"Opportunity":   {{"OpportunityContactRole", "OpportunityId"}},
+	"PermissionSet": {{"FieldPermissions", "ParentId"}, {"ObjectPermissions", "ParentId"}},
 }
 
 // children returns the positions of the records, not deleted, that refer to a parent by an indexed field.

@@ -227,6 +227,7 @@ func newSchema() map[string]*object {
 			&field{name: "Email", label: "Email", kind: kindEmail, length: 128, required: true, basic: true},
 			&field{name: "IsActive", label: "Active", kind: kindBoolean, required: true, basic: true},
 			&field{name: "UserType", label: "User Type", kind: kindString, length: 40, basic: true},
+			profileField(),
 			&field{name: "TimeZoneSidKey", label: "Time Zone", kind: kindString, length: 40, required: true, basic: true},
 			&field{name: "LocaleSidKey", label: "Locale", kind: kindString, length: 40, required: true, basic: true},
 			&field{name: "LanguageLocaleKey", label: "Language", kind: kindString, length: 40, required: true, basic: true},
@@ -250,7 +251,7 @@ func newSchema() map[string]*object {
 	objects = append(objects, setupObjects()...)
 	objects = append(objects, permissionObjects()...)
 	objects = append(objects, automationObjects()...)
-	objects = append(objects, newLeadObject(), newCustomFieldObject())
+	objects = append(objects, newLeadObject(), newCustomFieldObject(), profileObject())
 	schema := make(map[string]*object, len(objects))
 	for _, b := range objects {
 		switch b.name {

@@ -24,7 +24,7 @@ func (o *Org) showSetup(w http.ResponseWriter, problem string) {
 	users := o.state().Users
 	o.mu.RLock()
 	content := map[string]any{"Problem": problem, "Fields": o.listFields(users), "Sets": o.listSets(),
-		"Objects": []string{"Contact", "Lead", "Account", "Opportunity"}, "Types": slices.Sorted(maps.Keys(customFieldKinds))}
+		"Users": users, "Objects": []string{"Contact", "Lead", "Account", "Opportunity"}, "Types": slices.Sorted(maps.Keys(customFieldKinds))}
 	o.mu.RUnlock()
 	status := http.StatusOK
 	if problem != "" {
@@ -88,18 +88,7 @@ func (o *Org) addField(w http.ResponseWriter, r *http.Request) {
 		o.showSetup(w, "the length is no number: "+r.PostFormValue("length"))
 		return
 	}
-	switch d.Type {
-	case "Number":
-		d.Precision = size
-	case "Text", "LongTextArea":
-		d.Length = size
-	}
-	if d.Type == "LongTextArea" {
-		d.VisibleLines = 3
-	}
-	if d.Type == "Checkbox" {
-		d.DefaultValue = "false"
-	}
+	d.size(size)
 	users := o.state().Users
 	o.mu.Lock()
 	_, err = o.createField(o.admin, d)

@@ -24,6 +24,9 @@ type soql struct {
 
 	everyField bool // FIELDS(ALL)
 
+	tallies []tally // COUNT(field) in the selection
+	group   []path
+
 	from   path // one name
 	alias  string
 	where  condition // nil: every record
@@ -303,6 +306,11 @@ func (p *parser) statement() (*soql, error) {
 		}
 		q.where = where
 	}
+	if p.accept("GROUP") {
+		if err := p.grouping(q); err != nil {
+			return nil, err
+		}
+	}
 	if p.accept("ORDER") {
 		if err := p.orderings(q); err != nil {
 			return nil, err
@@ -345,11 +353,16 @@ func clause(t token) bool {
 func (p *parser) selection(q *soql) error {
 	if p.peek().is("COUNT") {
 		t := p.next()
-		if p.peek().is("(") {
-			q.count = true
-			return p.expect("(", ")")
+		if !p.peek().is("(") {
+			return p.unexpected(t, "expecting a field")
 		}
-		return p.unexpected(t, "expecting a field")
+		if p.next(); p.accept(")") {
+			q.count = true
+			return nil
+		}
+		if err := p.tally(q); err != nil || !p.accept(",") {
+			return err
+		}
 	}
 	if t := p.peek(); t.is("FIELDS") {
 		p.next()
@@ -364,9 +377,13 @@ func (p *parser) selection(q *soql) error {
 		if err != nil {
 			return err
 		}
-		q.fields = append(q.fields, f)
-		if !p.accept(",") {
-			return nil
+		if len(f.names) == 1 && strings.EqualFold(f.names[0], "COUNT") && p.accept("(") {
+			err = p.tally(q)
+		} else {
+			q.fields = append(q.fields, f)
+		}
+		if err != nil || !p.accept(",") {
+			return err
 		}
 	}
 }
