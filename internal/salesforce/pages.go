@@ -117,7 +117,7 @@ func (p *page) decode(d *json.Decoder, columns map[string]int, each func(*row) e
 		return nil, err
 	case opening == json.Delim('['):
 		var told *complaint
-		return told, rest(d, func() error {
+		err := rest(d, func() error {
 			var one complaint
 			err := d.Decode(&one)
 			if told == nil {
@@ -125,6 +125,7 @@ func (p *page) decode(d *json.Decoder, columns map[string]int, each func(*row) e
 			}
 			return err
 		})
+		return told, err
 	case opening != json.Delim('{'):
 		return nil, errUnreadable
 	}
