@@ -53,6 +53,11 @@ func (w Worker) deliver(ctx context.Context, i bridge.Import) error {
 		}
 		i.Mail = mailState(state)
 	}
+	if w.Ended != nil {
+		if err := w.Ended(ctx, i); err != nil {
+			return bridge.E(op, "", err)
+		}
+	}
 	i.State, i.EndedAt = bridge.Done, w.Now()
 	_, err = w.save(ctx, i)
 	if lost(err) {

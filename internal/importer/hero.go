@@ -2,7 +2,6 @@ package importer
 
 import (
 	"context"
-	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
@@ -14,7 +13,7 @@ const source = "imported_from_salesforce"
 // Hero is ReferralHero.
 type Hero interface {
 	// Add makes p a subscriber of the campaign, or finds the one that p is already.
-	Add(ctx context.Context, token bridge.Secret, campaign bridge.CampaignID, p Person) (Subscriber, Quota, error)
+	Add(ctx context.Context, token bridge.Secret, campaign bridge.CampaignID, p Person) (Subscriber, bridge.Quota, error)
 }
 
 // Person is somebody to add.
@@ -28,14 +27,12 @@ type Person struct {
 
 // Subscriber is what ReferralHero answers about a person.
 type Subscriber struct {
-	ID        string
-	Created   bool      // made by this very call
-	CreatedAt time.Time // to the second
-	Source    string
+	bridge.Subscriber
+	Created bool // made by this very call
 }
 
-// Quota is what an answer tells beside.
-type Quota struct {
-	Left int       // calls left in the hour; negative if the answer did not say
-	At   time.Time // ReferralHero's clock; zero if the answer did not say
+// Added is a contact that an import made a subscriber, or found to be one.
+type Added struct {
+	Contact    bridge.SalesforceID
+	Subscriber bridge.Subscriber
 }

@@ -94,7 +94,14 @@ func (w Worker) work(ctx context.Context, i bridge.Import, sheet Sheet) error {
 	if spent(org) {
 		return &stop{park: orgNearlySpent, wait: longWait}
 	}
-	return newShift(ctx, w, i, a, chunks).run(ctx)
+	s := newShift(ctx, w, i, a, chunks)
+	err = s.run(ctx)
+	if w.Added != nil && len(s.added) > 0 {
+		if told := w.Added(ctx, i, s.added); told != nil { // not our work: whoever hears of it makes up for it when the import ends
+			w.Log.WarnContext(ctx, "not told of added contacts", "account", i.Account, "import", i.ID, "contacts", len(s.added), "err", told)
+		}
+	}
+	return err
 }
 
 // chunk is what a worker knows of a chunk on its way to the receipt.

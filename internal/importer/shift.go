@@ -35,6 +35,7 @@ type shift struct {
 	waiting  int     // contacts for which no call was leased yet
 	wrong    int     // calls that went wrong in a row
 	doubtful []place // contacts that have failed meanwhile: it may not be their fault
+	added    []Added
 	why      error
 
 	leasing sync.Mutex
@@ -227,6 +228,7 @@ func (s *shift) ask(ctx context.Context, k *chunk, n int) (byte, error) {
 		s.hear(quota, err)
 		switch bridge.KindOf(err) {
 		case "":
+			s.remember(k.contacts[n].ID, subscriber.Subscriber)
 			return answered(s.i, subscriber), nil
 		case bridge.Invalid:
 			return refused, nil
@@ -245,6 +247,13 @@ func (s *shift) ask(ctx context.Context, k *chunk, n int) (byte, error) {
 			return 0, err
 		}
 	}
+}
+
+// remember keeps a subscriber for whoever wants to hear of those that were added.
+func (s *shift) remember(contact bridge.SalesforceID, subscriber bridge.Subscriber) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.added = append(s.added, Added{contact, subscriber})
 }
 
 func (s *shift) pauses() *backoff.ExponentialBackOff {
@@ -270,7 +279,7 @@ func (s *shift) rest(ctx context.Context, pause time.Duration) error {
 }
 
 // hear takes note of what an answer tells beside.
-func (s *shift) hear(q Quota, err error) {
+func (s *shift) hear(q bridge.Quota, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if q.Left >= 0 {

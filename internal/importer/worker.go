@@ -23,8 +23,12 @@ type Worker struct {
 	Budget      budget.Budget
 	Mails       effect.Guard
 	Mail        func(context.Context, Message) error
-	BaseURL     string // of the console, without a slash at the end
-	Now         func() time.Time
+	// Added hears of the contacts that a page has made subscribers or found to be some, as far as this worker has done it;
+	// Ended of an import of which every contact has its outcome, at least once. Both may be nil.
+	Added   func(ctx context.Context, i bridge.Import, added []Added) error
+	Ended   func(ctx context.Context, i bridge.Import) error
+	BaseURL string // of the console, without a slash at the end
+	Now     func() time.Time
 	// Pause is the pause before a call to ReferralHero is tried again; it doubles. 0 means 200 ms.
 	Pause time.Duration
 	Log   *slog.Logger
@@ -189,7 +193,7 @@ func (w Worker) plan(ctx context.Context, i bridge.Import) (bridge.Import, error
 
 // startedBy returns when the import started by ReferralHero's clock, as an answer tells that has just come. It may be
 // early by as long as the answer took.
-func (w Worker) startedBy(i bridge.Import, q Quota) time.Time {
+func (w Worker) startedBy(i bridge.Import, q bridge.Quota) time.Time {
 	if q.At.IsZero() {
 		return i.StartedAt
 	}

@@ -422,9 +422,9 @@ func (s session) Renew(ctx context.Context, _ bridge.AccessToken) (bridge.Access
 // hero is the same adapter as the Lambda's.
 type hero struct{ client *referralhero.Client }
 
-func (h hero) Add(ctx context.Context, token bridge.Secret, campaign bridge.CampaignID, p importer.Person) (importer.Subscriber, importer.Quota, error) {
+func (h hero) Add(ctx context.Context, token bridge.Secret, campaign bridge.CampaignID, p importer.Person) (importer.Subscriber, bridge.Quota, error) {
 	s, quota, err := h.client.Add(ctx, token, campaign, referralhero.Person(p))
-	return importer.Subscriber{ID: string(s.ID), Created: s.Created, CreatedAt: s.CreatedAt, Source: s.Source}, importer.Quota(quota), err
+	return importer.Subscriber(s), quota, err
 }
 
 // plain seals nothing.

@@ -26,7 +26,14 @@ func (w Worker) Imported(ctx context.Context, account bridge.AccountID, campaign
 	case s.Target == bridge.ToLead:
 		return nil // a contact is not what the campaign is kept in
 	}
-	left, err := w.imported(ctx, s, people)
+	// An import works until shortly before its worker's end. What is left of the time is for the queue then.
+	writing := ctx
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		writing, cancel = context.WithDeadline(ctx, deadline.Add(-5*time.Second))
+		defer cancel()
+	}
+	left, err := w.imported(writing, s, people)
 	if len(left) > 0 {
 		err = w.Changes(ctx, 2*time.Second, left...)
 	}

@@ -139,6 +139,19 @@ func (w Worker) want(ctx context.Context, s Sync, why string) error {
 	return bridge.E(op, "", w.Jobs(ctx, 0, Job{s.Account, s.Campaign}))
 }
 
+// Compare has everybody of a campaign compared as soon as possible, if it is synced. why says what for.
+func (w Worker) Compare(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, why string) error {
+	const op = "syncer.Compare"
+	s, err := w.Rows.Sync(ctx, account, campaign)
+	if bridge.KindOf(err) == bridge.NotFound || err == nil && !s.On {
+		return nil
+	}
+	if err != nil {
+		return bridge.E(op, "", err)
+	}
+	return w.want(ctx, s, why)
+}
+
 // waits notes why nothing goes on for now, and until when.
 func (w Worker) waits(ctx context.Context, s Sync, reason string, wait time.Duration) error {
 	return w.change(ctx, s.Account, s.Campaign, func(s *Sync) bool {

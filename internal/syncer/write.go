@@ -79,7 +79,11 @@ func (b *bench) part(ctx context.Context, items []*item, over int, run bool, tot
 	for i, it := range items {
 		ids[i] = it.sub.ID
 	}
-	turn, err := b.w.take(ctx, b.place, b.sync.Campaign, ids, b.live, patience)
+	wait := patience
+	if deadline, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(deadline)/2)
+	}
+	turn, err := b.w.take(ctx, b.place, b.sync.Campaign, ids, b.live, wait)
 	if err != nil {
 		if bridge.KindOf(err) == bridge.Throttled {
 			return &stop{after: bridge.AfterOf(err, time.Second), err: err}

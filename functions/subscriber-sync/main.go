@@ -1,0 +1,33 @@
+// Command subscriber-sync is the Lambda that keeps Salesforce equal to ReferralHero. Four queues start it: hints about
+// subscribers that may have changed, live ones and others; steps of runs that compare a whole campaign; and
+// jobs that set up the fourteen fields in an org.
+//
+// It promises that a record shows in the end what ReferralHero says, whatever becomes of a worker, and that a value
+// that was read earlier never replaces one that was read later. A job may come twice, late or out of order. One that comes too
+// early goes back to its queue with a delay. One whose worker dies five times lands in the queue's dead-letter queue,
+// from where nobody needs to fetch it: a campaign's next run, at the latest after a day, finds whatever it was about.
+package main
+
+import (
+	"context"
+	"errors"
+	"log"
+	"log/slog"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/referralbridge/referralbridge/internal/config"
+)
+
+func main() {
+	slog.SetDefault(lambdacontext.NewLogger())
+	var env config.Env
+	settings := readSettings(&env)
+	aws, err := awsconfig.LoadDefaultConfig(context.Background())
+	if err := errors.Join(env.Err(), err); err != nil {
+		log.Fatal(err)
+	}
+	lambda.Start(newWorkers(settings, aws).handle)
+}
