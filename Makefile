@@ -35,7 +35,7 @@ test: ## Test everything that needs Go only
 	go test -race -shuffle=on ./...
 
 .PHONY: check
-check: lint template conformance browser ## Lint, check the template, and test with what must be installed first
+check: lint template conformance browser foreign ## Lint, check the template, and test with what must be installed first
 
 .PHONY: prove
 prove: ## Run an experiment: WHAT=import|connections
@@ -62,10 +62,11 @@ clean: ## Forget what was built and what `make run` kept
 
 .PHONY: lint
 lint:
-	@unformatted=$$(gofmt -l functions internal); if [[ -n $$unformatted ]]; then echo "not formatted: $$unformatted"; exit 1; fi
+	@unformatted=$$(gofmt -l functions internal .ci); if [[ -n $$unformatted ]]; then echo "not formatted: $$unformatted"; exit 1; fi
 	go vet ./...
-	go vet -tags browser ./functions/...
-	go tool -modfile=.ci/tools/go.mod staticcheck -tags browser ./...
+	go vet -tags browser,foreign ./...
+	go -C .ci/foreign/go-salesforce vet .
+	go tool -modfile=.ci/tools/go.mod staticcheck -tags browser,foreign ./...
 
 cfn_lint := .tools/cfn-lint==1.58.0
 sam := .tools/aws-sam-cli==1.170.0
@@ -92,6 +93,11 @@ conformance:
 browser:
 	.ci/axe
 	go test -count=1 -tags browser -run Browser ./functions/console
+
+# Clients that others wrote for the real Salesforce, on the simulated org.
+.PHONY: foreign
+foreign:
+	.ci/foreign/run
 
 # ---- what `sam build` calls ----------------------------------------------------------------------------------------
 
