@@ -60,23 +60,23 @@ func (s *Store) version(ctx context.Context, op string, k key, v any, was int) e
 }
 
 type setupRecord struct {
-	Target      string          `dynamodbav:"target"`
-	Prefix      string          `dynamodbav:"prefix"`
-	Readers     readersRecord   `dynamodbav:"readers"`
-	Leaving     readersRecord   `dynamodbav:"leaving"`
-	Fields      []fieldRecord   `dynamodbav:"fields"`
-	Integration setRecord       `dynamodbav:"integrationSet"`
-	Reader      setRecord       `dynamodbav:"readerSet"`
-	Route       provision.Route `dynamodbav:"route"`
-	Step        provision.Step  `dynamodbav:"step"`
-	Problems    []problemRecord `dynamodbav:"problems,omitempty"`
-	Wipe        bool            `dynamodbav:"wipe,omitempty"`
-	Deadline    int64           `dynamodbav:"deadline,omitempty"`
-	Unannounced bool            `dynamodbav:"unannounced,omitempty"`
-	CheckedAt   int64           `dynamodbav:"checkedAt,omitempty"`
-	Version     int             `dynamodbav:"version"`
-	Shard       string          `dynamodbav:"shard,omitempty"`
-	DueAt       int64           `dynamodbav:"dueAt,omitempty"`
+	Target      string               `dynamodbav:"target"`
+	Prefix      string               `dynamodbav:"prefix"`
+	Readers     readersRecord        `dynamodbav:"readers"`
+	Leaving     readersRecord        `dynamodbav:"leaving"`
+	Fields      []fieldRecord        `dynamodbav:"fields"`
+	Integration setRecord            `dynamodbav:"integrationSet"`
+	Reader      setRecord            `dynamodbav:"readerSet"`
+	Route       provision.Route      `dynamodbav:"route"`
+	Step        provision.Step       `dynamodbav:"step"`
+	Problems    []setupProblemRecord `dynamodbav:"problems,omitempty"`
+	Wipe        bool                 `dynamodbav:"wipe,omitempty"`
+	Deadline    int64                `dynamodbav:"deadline,omitempty"`
+	Unannounced bool                 `dynamodbav:"unannounced,omitempty"`
+	CheckedAt   int64                `dynamodbav:"checkedAt,omitempty"`
+	Version     int                  `dynamodbav:"version"`
+	Shard       string               `dynamodbav:"shard,omitempty"`
+	DueAt       int64                `dynamodbav:"dueAt,omitempty"`
 }
 
 type readersRecord struct {
@@ -99,7 +99,7 @@ type setRecord struct {
 	Name string              `dynamodbav:"name,omitempty"`
 }
 
-type problemRecord struct {
+type setupProblemRecord struct {
 	Code    string   `dynamodbav:"code"`
 	Details []string `dynamodbav:"details,omitempty"`
 }
@@ -164,7 +164,7 @@ func (s *Store) SaveSetup(ctx context.Context, setup provision.Setup) error {
 		})
 	}
 	for _, p := range setup.Problems {
-		r.Problems = append(r.Problems, problemRecord(p))
+		r.Problems = append(r.Problems, setupProblemRecord(p))
 	}
 	return s.version(ctx, "store.SaveSetup", setupKey(setup.Account, setup.Connection), r, setup.Version)
 }
