@@ -33,11 +33,11 @@ type linkRecord struct {
 	People    int            `dynamodbav:"people"`
 	Referrer  string         `dynamodbav:"referrer,omitempty"`
 	Gone      bool           `dynamodbav:"gone,omitempty"`
-	Problem   *problemRecord `dynamodbav:"problem,omitempty"`
+	Problem   *refusalRecord `dynamodbav:"problem,omitempty"`
 	Version   int            `dynamodbav:"version"`
 }
 
-type problemRecord struct {
+type refusalRecord struct {
 	Cause   string `dynamodbav:"cause"`
 	Code    string `dynamodbav:"code"`
 	Field   string `dynamodbav:"field,omitempty"`
@@ -54,7 +54,7 @@ func newLinkRecord(l syncer.Link) linkRecord {
 		Points: l.Points, People: l.People, Referrer: string(l.Referrer), Gone: l.Gone, Version: l.Version + 1,
 	}
 	if p := l.Problem; p.Cause != "" {
-		r.Problem = &problemRecord{p.Cause, p.Code, p.Field, p.Said, p.Tries, millis(p.Since), millis(p.LastTry)}
+		r.Problem = &refusalRecord{p.Cause, p.Code, p.Field, p.Said, p.Tries, millis(p.Since), millis(p.LastTry)}
 	}
 	return r
 }
