@@ -169,6 +169,7 @@ type Claim struct {
 	Deal   SalesforceID
 	Due    time.Time       // of a referral: when its hold is over
 	Amount decimal.Decimal // of spend: what the deal counts now
+	Prompt Prompt          // what made us look at the deal
 }
 
 // Payment is a transaction as it was or will be sent to ReferralHero. It is never sent with other contents under the
@@ -179,7 +180,8 @@ type Payment struct {
 	Deal     SalesforceID
 	Amount   decimal.Decimal // never negative
 	Lifetime decimal.Decimal
-	Asked    int
+	Counted  decimal.Decimal // what the deal counted then
+	Asked    int             // of the effect then
 }
 
 // Paid is what ReferralHero was ever told of a deal in a campaign, whatever rule and whatever person it was for.
@@ -246,8 +248,9 @@ type Match struct {
 	Account    AccountID
 	Campaign   CampaignID
 	Contact    SalesforceID
-	Subscriber SubscriberID
-	Print      string // tells whether the contact has changed since
+	Subscriber SubscriberID // empty if the contact is none
+	Print      string       // tells whether the contact has changed since
+	LookedAt   time.Time
 	Version    int
 }
 

@@ -74,6 +74,7 @@ type CatchUp struct {
 	Rounds int       // left, with this one: a worker that read the rules before a change may still write, so there are two
 	Phase  int       // 0: entries; from 1: the deals that reached the stage of the rule at that position
 	Cursor string    // where the phase goes on
+	Step   int       // rises with each step
 }
 
 // Rule returns the rule with an id, or reports that there is none.
