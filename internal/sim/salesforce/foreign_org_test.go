@@ -214,14 +214,15 @@ func tunnel(to string) http.HandlerFunc {
 			return
 		}
 		defer server.Close()
-		w.WriteHeader(http.StatusOK)
-		client, _, err := http.NewResponseController(w).Hijack()
+		client, sent, err := http.NewResponseController(w).Hijack()
 		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
 		defer client.Close()
+		_, _ = io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n") // whoever hangs up is noticed below
 		go func() {
-			_, _ = io.Copy(server, client) // until one of them hangs up
+			_, _ = io.Copy(server, sent)
 			_ = server.(*net.TCPConn).CloseWrite()
 		}()
 		_, _ = io.Copy(client, server)
