@@ -408,7 +408,7 @@ func (o *Org) columns(c call, t *table, names []string) ([]*column, error) {
 		if f == nil || !o.visible(c.user, t.object, f) {
 			return nil, refuse(http.StatusBadRequest, "INVALID_FIELD", fmt.Sprintf("No such column '%s' on sobject of type %s", strings.TrimSpace(name), t.name))
 		}
-		if !slices.ContainsFunc(columns, func(c *column) bool { return c.field == f }) {
+		if !slices.ContainsFunc(columns, func(c *column) bool { return c.name == f.name }) {
 			columns = append(columns, &column{name: f.name, field: f})
 		}
 	}

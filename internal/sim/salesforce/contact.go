@@ -11,6 +11,7 @@ type Contact struct {
 	Phone              string
 	Title              string
 	AccountID          string // an account that is not there is made
+	Person             bool   // has a person account of their own, if the org has such
 	HasOptedOutOfEmail bool
 	EmailBounced       time.Time // zero: it did not
 	Created            time.Time // zero: when the org was made

@@ -30,6 +30,7 @@ var csvColumns = []csvColumn{
 	{"Email", func(c *Contact, v string) error { return setText(&c.Email, 80, v) }},
 	{"Phone", func(c *Contact, v string) error { return setText(&c.Phone, 40, v) }},
 	{"Title", func(c *Contact, v string) error { return setText(&c.Title, 128, v) }},
+	{"IsPersonAccount", func(c *Contact, v string) error { return setBool(&c.Person, v) }},
 	{"AccountId", func(c *Contact, v string) error { return setID(&c.AccountID, "001", v) }},
 	{"HasOptedOutOfEmail", func(c *Contact, v string) error { return setBool(&c.HasOptedOutOfEmail, v) }},
 	{"EmailBouncedDate", func(c *Contact, v string) error { return setTime(&c.EmailBounced, v) }},
@@ -39,7 +40,7 @@ var csvColumns = []csvColumn{
 
 // LoadCSV reads contacts as Data Loader exports them: comma-separated UTF-8 with a header that names
 // the columns, in any order and case. LastName must be there; Id, FirstName, Email, Phone, Title,
-// AccountId, HasOptedOutOfEmail, EmailBouncedDate, CreatedDate and LastModifiedDate may be; any other
+// AccountId, IsPersonAccount, HasOptedOutOfEmail, EmailBouncedDate, CreatedDate and LastModifiedDate may be; any other
 // column is ignored. E-mail addresses are taken as they are. An error names the line and column.
 func LoadCSV(r io.Reader) ([]Contact, error) {
 	text := bufio.NewReader(r)

@@ -52,7 +52,7 @@ func (o *Org) describe(w http.ResponseWriter, c call) error {
 	t, err := o.object(c)
 	fields := []map[string]any{}
 	if err == nil {
-		for _, f := range t.fields {
+		for _, f := range t.everyField() {
 			if may := o.rights(c.author(), t.object, f); may.read {
 				fields = append(fields, o.describeField(t, f, may))
 			}
@@ -71,7 +71,7 @@ func (o *Org) describe(w http.ResponseWriter, c call) error {
 }
 
 func (o *Org) describeField(t *table, f *field, may access) map[string]any {
-	writable := may.edit && !f.readOnly && !t.readOnly && f.derive == nil
+	writable := may.edit && !f.readOnly && !t.readOnly && (f.derive == nil || f.mirrors != nil)
 	about := map[string]any{
 		"name": f.name, "label": f.label, "type": string(f.kind), "soapType": f.kind.soapType(), "length": f.length, "byteLength": 3 * f.length,
 		"precision": 0, "scale": f.scale, "digits": 0, "custom": f.custom, "nillable": !f.required, "createable": writable,

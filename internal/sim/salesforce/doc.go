@@ -18,10 +18,15 @@
 //
 // Versions 31.0 to 66.0: limits, sobjects, describe, single records (GET, POST, PATCH, DELETE, by id or by an
 // external id), query, queryAll and their locators, composite/sobjects (create, update, upsert, delete, read),
-// composite, composite/batch. Objects: Contact, Lead, Account, Opportunity, OpportunityStage, OpportunityContactRole,
-// OpportunityHistory, User, Organization, and those of Setup. A change of an opportunity's stage,
-// amount, probability or close date writes history. A primary contact role is the only primary one, and
-// is the opportunity's ContactId.
+// composite (where a part may refer to what earlier ones answered, in its address too), composite/batch. Objects:
+// Contact, Lead, Account, Opportunity, OpportunityStage, OpportunityContactRole, OpportunityHistory, User,
+// Organization, RecordType, and those of Setup. A change of an opportunity's stage, amount, probability or close date
+// writes history. A primary contact role is the only primary one, and is the opportunity's ContactId. With several long
+// texts among its columns, a query has pages of 200 rows.
+//
+// With the switch PersonAccounts, an account of the record type PersonAccount is a person: it has a contact, which only
+// the account can change, by fields such as PersonEmail and RH_CODE__pc. These are seen and edited by whoever sees and
+// edits those of contacts. Accounts are not found by them for an upsert.
 //
 // Records are written one after the other, each for itself or all or none. On the way in they meet the rules for
 // records (Rule, KindRecord), unique fields, and the duplicate rule: by default it warns of a contact with a known
@@ -51,7 +56,7 @@
 //
 // # Pages
 //
-// / is the org, /contacts, /leads and /opportunities its records, /setup its custom fields and permission sets, /faults its
+// / is the org, /contacts, /leads, /accounts and /opportunities its records, /setup its custom fields and permission sets, /faults its
 // switches and faults. A contact can be merged into another one, a lead converted.
 //
 // # Control

@@ -24,8 +24,10 @@ func (o *Org) examine(by author, t *table, at int, values []string) error {
 	if at < 0 {
 		operation = "create"
 	}
-	if err := o.injected(operation, t, values); err != nil {
-		return err
+	if !by.person {
+		if err := o.injected(operation, t, values); err != nil {
+			return err
+		}
 	}
 	if err := t.unequal(at, values); err != nil {
 		return err
@@ -74,7 +76,7 @@ const (
 // duplicates applies the org's duplicate rule: two contacts with one e-mail address. It looks at new contacts and at
 // those whose address changes. (The org's own rule also compares names, loosely.)
 func (o *Org) duplicates(by author, t *table, at int, values []string) error {
-	if t.name != "Contact" || o.switches.DuplicatesAllowed || o.switches.DuplicateAction == duplicateAllow {
+	if t.name != "Contact" || by.person || o.switches.DuplicatesAllowed || o.switches.DuplicateAction == duplicateAllow {
 		return nil
 	}
 	block := o.switches.DuplicateAction == duplicateBlock

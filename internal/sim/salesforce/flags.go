@@ -38,6 +38,7 @@ func Flags(fs *flag.FlagSet) *Options {
 	fs.IntVar(&o.DailyRequests, "daily-requests", 115_000, "API calls per rolling 24 hours")
 	fs.DurationVar(&o.Latency, "latency", 0, "added to every answer of the token endpoint and the API")
 	fs.IntVar(&o.Generated, "contacts", 1_000, "`number` of generated contacts; -1 for none")
+	fs.BoolVar(&o.PersonAccounts, "person-accounts", false, "the org has person accounts")
 	fs.Uint64Var(&o.Seed, "seed", 0, "another `number` makes other contacts")
 	fs.Func("csv", "`file` of contacts, as Data Loader exports them, instead of generated ones", func(path string) error {
 		file, err := os.Open(path)

@@ -38,6 +38,7 @@ func (o *Org) attempt(do func() error) error {
 func (o *Org) adopt(tables map[string]*table) {
 	o.tables = tables
 	o.triggers.read = nil // which look into the tables
+	linkPersons(tables)
 	for _, t := range tables {
 		t.journal = &o.journal
 	}

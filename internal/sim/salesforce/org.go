@@ -42,9 +42,11 @@ type Options struct {
 
 	// Contacts are the org's contacts; nil means that Generated contacts (0: 1,000; negative: none) are made
 	// by Generate from Seed.
-	Contacts  []Contact
-	Generated int
-	Seed      uint64
+	Contacts []Contact
+	// PersonAccounts switches them on. Then generated contacts without an account are persons.
+	PersonAccounts bool
+	Generated      int
+	Seed           uint64
 }
 
 // What an org has if its Options do not say otherwise.
@@ -99,6 +101,7 @@ func New(options Options) *Org {
 	o.orgID = mustID(o.options.OrganizationID)
 	o.switches = Switches{Rotation: !options.StaticRefreshTokens, AppInstalled: true,
 		Latency: Duration(options.Latency), DailyRequests: o.options.DailyRequests}
+	o.switches.PersonAccounts = options.PersonAccounts
 	o.auth.reset()
 	o.calls.now = o.now
 	o.outbox = newOutbox(o)
@@ -251,6 +254,7 @@ func (o *Org) seedContacts(contacts iter.Seq[Contact], users []id) {
 
 	var rows []row
 	var unnamed []int // rows whose id is still to be given
+	var persons []int // rows of people who are accounts of their own
 	newest := makeID("003", 0)
 	accounts := map[id]bool{}
 	values := make([]string, t.width)
@@ -270,7 +274,10 @@ func (o *Org) seedContacts(contacts iter.Seq[Contact], users []id) {
 		if c.Modified.IsZero() {
 			c.Modified = c.Created
 		}
-		if c.AccountID != "" {
+		switch {
+		case o.options.PersonAccounts && (c.Person || o.options.Contacts == nil && c.AccountID == ""):
+			persons = append(persons, len(rows))
+		case c.AccountID != "":
 			of := mustID(c.AccountID)
 			accounts[of] = true
 			values[account] = string(of)
@@ -288,8 +295,13 @@ func (o *Org) seedContacts(contacts iter.Seq[Contact], users []id) {
 		values[0] = string(newest)
 		rows[i] = packRow(values)
 	}
+	var people []id
+	for _, i := range persons {
+		people = append(people, rows[i].id())
+	}
 	t.load(rows)
 	o.seedAccounts(accounts, users)
+	o.seedPersons(people)
 }
 
 func (o *Org) seedAccounts(ids map[id]bool, users []id) {

@@ -23,7 +23,7 @@ var pages = template.Must(template.New("page").Funcs(template.FuncMap{
 const rowsOnPage = 50
 
 // recordPaths is where the objects that have pages have them.
-var recordPaths = map[string]string{"Contact": "/contacts/", "Lead": "/leads/", "Opportunity": "/opportunities/"}
+var recordPaths = map[string]string{"Contact": "/contacts/", "Lead": "/leads/", "Account": "/accounts/", "Opportunity": "/opportunities/"}
 
 func (o *Org) pageRoutes(mux *http.ServeMux) {
 	guard := http.NewCrossOriginProtection() // no other site's page may edit the org from a person's browser
@@ -41,6 +41,12 @@ func (o *Org) pageRoutes(mux *http.ServeMux) {
 	handle("POST /leads/{id}/convert", func(w http.ResponseWriter, r *http.Request) {
 		_, err := o.Convert(r.PathValue("id"))
 		o.edited(w, r, "Lead", err)
+	})
+	handle("GET /accounts", func(w http.ResponseWriter, r *http.Request) { o.listPage(w, r, "Account") })
+	handle("GET /accounts/{id}", func(w http.ResponseWriter, r *http.Request) { o.recordPage(w, r, "Account") })
+	handle("POST /accounts/{id}", func(w http.ResponseWriter, r *http.Request) { o.editRecord(w, r, "Account") })
+	handle("POST /accounts/{id}/merge", func(w http.ResponseWriter, r *http.Request) {
+		o.edited(w, r, "Account", o.Merge(r.PathValue("id"), strings.TrimSpace(r.PostFormValue("loser"))))
 	})
 	handle("GET /opportunities", func(w http.ResponseWriter, r *http.Request) { o.listPage(w, r, "Opportunity") })
 	handle("GET /opportunities/{id}", func(w http.ResponseWriter, r *http.Request) { o.recordPage(w, r, "Opportunity") })
@@ -116,7 +122,10 @@ func (o *Org) listPage(w http.ResponseWriter, r *http.Request, object string) {
 	if after, err := parseID(r.URL.Query().Get("after")); err == nil {
 		at = t.from(after.next().short())
 	}
-	names := map[string][]string{"Contact": {"Email", "Title"}, "Lead": {"Email", "Company"}, "Opportunity": {"StageName", "Amount", "CloseDate"}}[object]
+	names := map[string][]string{"Contact": {"Email", "Title"}, "Lead": {"Email", "Company"}, "Account": {"Type", "Industry"}, "Opportunity": {"StageName", "Amount", "CloseDate"}}[object]
+	if object == "Account" && o.switches.PersonAccounts {
+		names = []string{"PersonEmail", "IsPersonAccount", "Type"}
+	}
 	var list []listed
 	more := false
 	for ; at < len(t.rows); at++ {
@@ -168,11 +177,15 @@ func (o *Org) showRecord(w http.ResponseWriter, r *http.Request, object, problem
 	rec := t.rows[at]
 	content := map[string]any{"Name": t.field("Name").value(rec), "Path": recordPaths[object] + string(of), "Problem": problem, "Deleted": t.isDeleted(rec)}
 	var fields []shown
-	for _, f := range t.fields {
-		fields = append(fields, o.showField(t, f, rec))
+	for _, f := range t.everyField() {
+		if o.rights(o.visitor(), t.object, f).read {
+			fields = append(fields, o.showField(t, f, rec))
+		}
 	}
 	content["Fields"] = fields
-	content["Contact"] = object == "Contact"
+	person := o.isPerson(t, rec)
+	content["Merge"] = object == "Contact" && !person || object == "Account" && person
+	content["Person"] = object == "Contact" && person
 	content["Lead"] = object == "Lead" && t.converted(at) == nil
 	if object == "Opportunity" {
 		content["Opportunity"], content["Roles"], content["History"] = true, o.roles(of), o.history(of)
@@ -196,13 +209,17 @@ func (o *Org) showField(t *table, f *field, r row) shown {
 	if parent := o.table(f.to); f.to != "" && parent != nil {
 		if of, ok := parent.parent(f.value(r)); ok {
 			s.Label += ": " + parent.field("Name").value(of)
-			if f.to == "Contact" {
-				s.Link = "/contacts/" + f.value(r)
+			if path := recordPaths[f.to]; path != "" {
+				s.Link = path + f.value(r)
 			}
 		}
 	}
-	if f.readOnly || f.createOnly || f.derive != nil || t.isDeleted(r) {
+	person := o.isPerson(t, r)
+	switch {
+	case f.readOnly, f.createOnly, t.isDeleted(r), t.name == "Contact" && person:
 		return s
+	case f.mirrors != nil && !person, f.mirrors == nil && f.derive != nil, t.name == "Account" && person && f.name == "Name":
+		return s // of the other kind of account
 	}
 	switch {
 	case f.kind == kindBoolean:
@@ -269,7 +286,7 @@ func (o *Org) editRecord(w http.ResponseWriter, r *http.Request, object string) 
 		return
 	}
 	changes := map[string]any{}
-	for _, f := range t.fields {
+	for _, f := range t.everyField() {
 		s := o.showField(t, f, t.rows[at])
 		if value := strings.TrimSpace(r.PostForm.Get(f.name)); s.Input == "checkbox" {
 			if on := value != ""; on != (s.Value == "true") {

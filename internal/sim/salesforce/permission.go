@@ -15,6 +15,12 @@ type access struct{ read, edit bool }
 // does. What the switch HiddenFields names, nobody sees. The caller holds the lock.
 func (o *Org) rights(by author, b *object, f *field) access {
 	full := access{read: true, edit: true}
+	if f.persons && !o.switches.PersonAccounts {
+		return access{}
+	}
+	if f.mirrors != nil { // seen and edited by whoever sees and edits the contact's
+		return o.rights(by, b.persons.contacts.object, f.mirrors)
+	}
 	if f.basic || by.everything {
 		return full
 	}

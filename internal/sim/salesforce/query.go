@@ -106,7 +106,7 @@ func (o *Org) firstPage(c call, q *soql, all bool) ([]byte, error) {
 		return nil, refuse(http.StatusBadRequest, "MALFORMED_QUERY", "When retrieving results with Metadata or FullName fields, the query qualifications "+
 			"must specify no more than one row for retrieval. Result size: "+strconv.Itoa(len(of.found)))
 	}
-	size, name := batchSize(c.Request), ""
+	size, name := s.pageSize(c.Request), ""
 	if len(of.found) > size {
 		name = o.cursors.keep(of)
 	}
@@ -122,7 +122,7 @@ func (o *Org) queryMore(w http.ResponseWriter, c call) error {
 		return refuse(http.StatusBadRequest, "INVALID_QUERY_LOCATOR", "invalid query locator")
 	}
 	release := o.share(c)
-	body := of.page(from, batchSize(c.Request), name, c)
+	body := of.page(from, of.pageSize(c.Request), name, c)
 	release()
 	answerRaw(w, body)
 	return nil
@@ -161,6 +161,18 @@ func batchSize(r *http.Request) int {
 	}
 	n, _ := strconv.Atoi(hint[1])
 	return min(max(n, smallestPage), largestPage)
+}
+
+// pageSize is how many rows are given at a time: few if several long texts are among the columns.
+func (s *search) pageSize(r *http.Request) int {
+	long := 0
+	for _, c := range s.columns {
+		long += boolInt(c.parent == nil && c.field.custom && c.field.kind == kindTextArea && c.field.length > 255)
+	}
+	if long > 1 {
+		return smallestPage
+	}
+	return batchSize(r)
 }
 
 // forget closes all cursors.

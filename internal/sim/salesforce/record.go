@@ -24,13 +24,14 @@ type author struct {
 	user           id
 	everything     bool // sees and edits every field: a person at the org's own pages
 	saveDuplicates bool // a duplicate rule that only warns does not stop it
+	person         bool // writes the contact of a person account, whose rules have been met
 }
 
 // create adds a record with the given fields, and whatever comes with it, or nothing at all. The caller holds the
 // lock for writing.
 func (o *Org) create(by author, t *table, input map[string]any) (created id, err error) {
 	err = o.attempt(func() error {
-		created, err = o.insert(by, t, input)
+		created, err = o.bring(by, t, input)
 		return err
 	})
 	return created, err
@@ -80,7 +81,7 @@ func (o *Org) insert(by author, t *table, input map[string]any) (id, error) {
 
 // update changes the given fields of the record at a position, or nothing at all. The caller holds the lock for writing.
 func (o *Org) update(by author, t *table, at int, input map[string]any) error {
-	return o.attempt(func() error { return o.change(by, t, at, input) })
+	return o.attempt(func() error { return o.alter(by, t, at, input) })
 }
 
 func (o *Org) change(by author, t *table, at int, input map[string]any) error {
@@ -106,7 +107,7 @@ func (o *Org) change(by author, t *table, at int, input map[string]any) error {
 
 // remove marks the record at a position as deleted, and the contact roles of what it was part of.
 func (o *Org) remove(by author, t *table, at int) error {
-	return o.attempt(func() error { return o.discard(by, t, at) })
+	return o.attempt(func() error { return o.drop(by, t, at) })
 }
 
 func (o *Org) discard(by author, t *table, at int) error {

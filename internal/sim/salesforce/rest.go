@@ -427,7 +427,7 @@ func (o *Org) writeRow(c call, t *table, at int) ([]byte, error) {
 			return nil, err
 		}
 	} else {
-		for _, f := range t.fields {
+		for _, f := range t.everyField() {
 			if o.visible(c.user, t.object, f) {
 				columns = append(columns, &column{name: f.name, field: f})
 			}

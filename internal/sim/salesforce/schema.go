@@ -66,6 +66,9 @@ type field struct {
 	precision     int  // digits of a number in all
 	help          string
 
+	persons bool   // there only as long as the org has person accounts
+	mirrors *field // of the contact of a person account, which an account's field shows
+
 	// derive computes the value of a field that is not stored.
 	derive func(row) string
 
@@ -83,6 +86,7 @@ type object struct {
 	byName              map[string]*field // by folded name
 	byRelation          map[string]*field // by folded relationship name
 	width               int               // stored fields
+	persons             *persons          // of accounts
 }
 
 func newObject(name, label, plural, prefix string, fields ...*field) *object {
@@ -107,7 +111,13 @@ func (b *object) add(f *field) {
 	}
 }
 
-func (b *object) field(name string) *field { return b.byName[fold(name)] }
+func (b *object) field(name string) *field {
+	f := b.byName[fold(name)]
+	if f == nil && b.persons != nil {
+		f = b.persons.mirrored(name)
+	}
+	return f
+}
 
 // drop takes a column away. Its place in the rows stays empty.
 func (b *object) drop(f *field) {
@@ -147,6 +157,9 @@ func fullName(first, last int) func(row) string {
 	return func(r row) string { return strings.TrimSpace(r.at(first) + " " + r.at(last)) }
 }
 
+// unknown is the value of a field until linkPersons says how to find it.
+func unknown(row) string { return "" }
+
 // newSchema returns the objects that every org here has. Those of an org are its own: its
 // administrators may add columns.
 func newSchema() map[string]*object {
@@ -163,6 +176,7 @@ func newSchema() map[string]*object {
 			&field{name: "HasOptedOutOfEmail", label: "Email Opt Out", kind: kindBoolean, required: true},
 			&field{name: "EmailBouncedDate", label: "Email Bounced Date", kind: kindDatetime},
 			&field{name: "MasterRecordId", label: "Master Record ID", kind: kindReference, length: 18, to: "Contact", relation: "MasterRecord", readOnly: true, basic: true},
+			&field{name: "IsPersonAccount", label: "Is Person Account", kind: kindBoolean, readOnly: true, required: true, basic: true, persons: true, derive: unknown},
 		)...),
 		newObject("Account", "Account", "Accounts", "001", audited(
 			&field{name: "Name", label: "Account Name", kind: kindString, length: 255, required: true, basic: true, indexed: true},
@@ -171,6 +185,10 @@ func newSchema() map[string]*object {
 			&field{name: "Website", label: "Website", kind: kindURL, length: 255},
 			&field{name: "Phone", label: "Account Phone", kind: kindPhone, length: 40},
 			owner(),
+			&field{name: "MasterRecordId", label: "Master Record ID", kind: kindReference, length: 18, to: "Account", relation: "MasterRecord", readOnly: true, basic: true},
+			&field{name: "RecordTypeId", label: "Record Type ID", kind: kindReference, length: 18, to: "RecordType", relation: "RecordType", basic: true, createOnly: true, persons: true},
+			&field{name: "PersonContactId", label: "Contact ID", kind: kindReference, length: 18, to: "Contact", relation: "PersonContact", readOnly: true, basic: true, persons: true},
+			&field{name: "IsPersonAccount", label: "Is Person Account", kind: kindBoolean, readOnly: true, required: true, basic: true, persons: true, derive: unknown},
 		)...),
 		newObject("Opportunity", "Opportunity", "Opportunities", "006", audited(
 			&field{name: "Name", label: "Name", kind: kindString, length: 120, required: true, basic: true},
@@ -251,11 +269,11 @@ func newSchema() map[string]*object {
 	objects = append(objects, setupObjects()...)
 	objects = append(objects, permissionObjects()...)
 	objects = append(objects, automationObjects()...)
-	objects = append(objects, newLeadObject(), newCustomFieldObject(), profileObject())
+	objects = append(objects, newLeadObject(), newCustomFieldObject(), newRecordTypeObject(), profileObject())
 	schema := make(map[string]*object, len(objects))
 	for _, b := range objects {
 		switch b.name {
-		case "OpportunityStage", "OpportunityHistory", "User", "Organization", "UserPermissionAccess", "DuplicateRule":
+		case "OpportunityStage", "OpportunityHistory", "User", "Organization", "UserPermissionAccess", "DuplicateRule", "RecordType":
 			b.readOnly = true
 		}
 		schema[fold(b.name)] = b

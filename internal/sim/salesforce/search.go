@@ -62,7 +62,7 @@ func (o *Org) plan(q *soql, c call, all bool) (*search, error) {
 		if q.limit < 0 || q.limit > 200 {
 			return nil, refuseAt(q.source, q.from.at, "MALFORMED_QUERY", "The SOQL FIELDS function must have a LIMIT of at most 200")
 		}
-		for _, f := range t.fields {
+		for _, f := range t.everyField() {
 			if o.visible(user, t.object, f) {
 				s.columns = append(s.columns, &column{name: f.name, field: f})
 			}

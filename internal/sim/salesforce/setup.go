@@ -17,6 +17,7 @@ type Setup struct {
 	UserNotAllowed     bool   `json:"userNotAllowed"`     // the app is for approved users, and nobody was approved
 	AddressRefused     bool   `json:"addressRefused"`     // the address that the app calls from is not on the list
 	DuplicatesAllowed  bool   `json:"duplicatesAllowed"`  // the standard duplicate rule for contacts is off
+	PersonAccounts     bool   `json:"personAccounts"`     // accounts can be persons; a real org cannot go back from that
 
 	// DuplicateAction is what that rule does with a contact whose address another one has: "alert" (or empty), which an
 	// app may overrule, "allow" or "block".
@@ -114,6 +115,7 @@ func (o *Org) settle() {
 	values[rules.field("IsActive").at] = boolValue(!o.switches.DuplicatesAllowed)
 	rules.replace(0, packRow(values))
 	o.outbox.set(o.switches.Outbound)
+	o.settleRecordTypes()
 }
 
 // permissionNames are the permissions of users that an app of this kind may ask about.
@@ -144,7 +146,7 @@ func (s *Setup) setUp(r *http.Request) {
 	*s = Setup{
 		Edition: strings.TrimSpace(r.PostFormValue("edition")), APIDisabledForOrg: on("apiDisabledForOrg"), APIDisabledForUser: on("apiDisabledForUser"),
 		Locked: on("locked"), UserDeactivated: on("userDeactivated"), UserNotAllowed: on("userNotAllowed"), AddressRefused: on("addressRefused"),
-		DuplicatesAllowed: on("duplicatesAllowed"), DuplicateAction: r.PostFormValue("duplicateAction"), MissingPermissions: parseNames(r.PostFormValue("missingPermissions")),
+		DuplicatesAllowed: on("duplicatesAllowed"), PersonAccounts: on("personAccounts"), DuplicateAction: r.PostFormValue("duplicateAction"), MissingPermissions: parseNames(r.PostFormValue("missingPermissions")),
 		HiddenObjects: parseNames(r.PostFormValue("hiddenObjects")), HiddenFields: parseNames(r.PostFormValue("hiddenFields")),
 	}
 }
