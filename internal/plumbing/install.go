@@ -247,8 +247,8 @@ func (t *turn) activate(ctx context.Context) (time.Duration, error) {
 		return again, err
 	}
 	i.Fault, i.Details = ActivationRefused, []string{label(i.Name)}
-	if code := bridge.CodeOf(err); code != "" {
-		i.Details = append(i.Details, code)
+	if said, _ := bridge.MessageOf(err); said != "" {
+		i.Details = append(i.Details, said)
 	}
 	return t.patience(), nil
 }

@@ -56,7 +56,7 @@ func (s Service) Status(ctx context.Context, account bridge.AccountID, id bridge
 	if i.Name != "" {
 		status.Name = label(i.Name)
 	}
-	if status.State == Working {
+	if i.sends() {
 		status.Mode = MessagesAndPoll
 	}
 	if i.Route == PollOnly && len(i.Details) > 0 {
@@ -75,6 +75,12 @@ func (s Service) Status(ctx context.Context, account bridge.AccountID, id bridge
 		return Status{}, bridge.E(op, "", err)
 	}
 	return status, nil
+}
+
+// sends reports whether the org sends messages, as far as we know: also with what it lets them be worse than they
+// should, and while their address is being replaced.
+func (i Installation) sends() bool {
+	return i.State() == Working || i.Fault == UserChanged || i.Fault == FieldsMissing || i.Fault == "" && !i.Former.Empty()
 }
 
 // listened adds what came in by the installation's addresses.

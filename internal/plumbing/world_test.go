@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -22,8 +23,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/conversion"
 	"github.com/referralbridge/referralbridge/internal/plumbing"
 	"github.com/referralbridge/referralbridge/internal/salesforce"
+	"github.com/referralbridge/referralbridge/internal/salesforce/outbound"
 	table "github.com/referralbridge/referralbridge/internal/sim/aws/dynamodb"
 	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 	"github.com/referralbridge/referralbridge/internal/store"
@@ -66,15 +69,17 @@ type world struct {
 	user    bridge.SalesforceID
 	inbox   string // what the addresses for messages begin with
 	store   *store.Store
+	client  *salesforce.Client
 	service plumbing.Service
 	sweep   plumbing.Sweep
 
 	mu       sync.Mutex
 	queue    []message
 	status   bridge.ConnectionStatus
-	received map[string]int // messages by the hooks that they came to
-	refused  int            // messages to hooks that let nothing in
-	calls    []string       // of the org, as method and path
+	received map[string]int                            // messages by the hooks that they came to
+	refused  int                                       // messages to hooks that let nothing in
+	calls    []string                                  // of the org, as method and path
+	rewrite  func(r *http.Request, body string) string // of the org's answers; nil leaves them
 }
 
 type message struct {
@@ -91,12 +96,12 @@ func newWorld(t *testing.T) *world {
 	w.inbox = w.serve(http.HandlerFunc(w.receive)) + "/salesforce/outbound/"
 	w.store = store.New(newTable(t, w.serve(table.New(table.Options{Now: w.Now}))), "table", plain{}).WithClock(w.Now)
 	hosts := salesforce.Hosts{Simulator: w.origin}
-	client := &salesforce.Client{
+	w.client = &salesforce.Client{
 		HTTP: &http.Client{Transport: noting{w, mortal{hosts.HTTPClient().Transport}}}, Hosts: hosts, Tokens: session{w},
 	}
 	w.service = plumbing.Service{
 		Installations: w.store, Connections: connections{w}, Hooks: w.store, Jobs: jobs{w},
-		Org: func(bridge.Connection) plumbing.Org { return client }, Inbox: w.inbox, Now: w.Now,
+		Org: func(bridge.Connection) plumbing.Org { return w.client }, Inbox: w.inbox, Now: w.Now,
 	}
 	w.user = w.userID(admin)
 	w.sweep = plumbing.Sweep{Installations: w.store, Jobs: jobs{w}, Now: w.Now}
@@ -109,10 +114,20 @@ func (w *world) serve(h http.Handler) string {
 	return server.URL
 }
 
-// receive acknowledges a message, as the other function does.
+// receive takes a message in, as the other function does.
 func (w *world) receive(rw http.ResponseWriter, r *http.Request) {
-	token := strings.TrimPrefix(r.URL.Path, "/salesforce/outbound/")
-	_, err := w.store.InstalledHook(r.Context(), bridge.NewSecret(token))
+	token := bridge.NewSecret(strings.TrimPrefix(r.URL.Path, "/salesforce/outbound/"))
+	envelope, err := outbound.Parse(r.Body)
+	message := conversion.Message{Organization: envelope.Organization}
+	for _, n := range envelope.Notifications {
+		message.Records = append(message.Records, n.Record)
+	}
+	inbox := conversion.Inbox{
+		Hooks: w.store, Connections: connections{w}, Jobs: ignored{}, Count: func(conversion.Tally, int) {}, Now: w.Now, Log: slog.Default(),
+	}
+	if err == nil {
+		err = inbox.Receive(r.Context(), token, message)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err != nil {
@@ -120,11 +135,14 @@ func (w *world) receive(rw http.ResponseWriter, r *http.Request) {
 		http.NotFound(rw, r)
 		return
 	}
-	w.received[token]++
-	rw.Header().Set("Content-Type", "text/xml")
-	fmt.Fprint(rw, `<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"><soapenv:Body><notificationsResponse `+
-		`xmlns="http://soap.sforce.com/2005/09/outbound"><Ack>true</Ack></notificationsResponse></soapenv:Body></soapenv:Envelope>`)
+	w.received[token.Reveal()]++
+	outbound.Ack(rw)
 }
+
+// ignored is the queue of those who work on what the messages are about.
+type ignored struct{}
+
+func (ignored) Send(context.Context, time.Duration, ...conversion.Job) error { return nil }
 
 // messages returns how many messages a hook has received.
 func (w *world) messages(hook bridge.Secret) int {
@@ -343,16 +361,23 @@ type noting struct {
 func (n noting) RoundTrip(r *http.Request) (*http.Response, error) {
 	n.w.mu.Lock()
 	n.w.calls = append(n.w.calls, r.Method+" "+strings.TrimPrefix(r.URL.Path, version))
+	rewrite := n.w.rewrite
 	n.w.mu.Unlock()
-	return n.RoundTripper.RoundTrip(r)
+	response, err := n.RoundTripper.RoundTrip(r)
+	if err != nil || rewrite == nil {
+		return response, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	response.Body = io.NopCloser(strings.NewReader(rewrite(r, string(body))))
+	response.ContentLength = -1
+	return response, err
 }
 
-// life is how many outside calls a worker lives to make. It dies before the next one, or after that was carried out
-// and before its answer comes.
+// life is how many outside calls a worker lives to see the answers of. It dies after the next one was carried out.
 type life struct {
 	mu    sync.Mutex
 	steps int
-	after bool
 	dead  bool
 	made  int
 	end   func()
@@ -373,7 +398,7 @@ func step(ctx context.Context, answered bool) error {
 	if !answered {
 		l.made++
 	}
-	if !l.dead && l.made > l.steps && l.after == answered {
+	if !l.dead && answered && l.made > l.steps {
 		l.dead = true
 		l.end()
 	}
@@ -425,22 +450,25 @@ func (c connections) Connection(_ context.Context, a bridge.AccountID, id bridge
 type session struct{ w *world }
 
 func (s session) Token(context.Context) (bridge.AccessToken, error) {
-	token, err := s.w.org.Token(admin)
-	if err != nil {
-		s.w.dead()
-		return bridge.AccessToken{}, &bridge.Error{Op: "test", Kind: bridge.Revoked, Code: "inactive_user", Err: err}
+	s.w.mu.Lock()
+	status := s.w.status
+	s.w.mu.Unlock()
+	if status != bridge.Active {
+		return bridge.AccessToken{}, &bridge.Error{Op: "test", Kind: bridge.Revoked, Code: "inactive_user"}
 	}
-	return bridge.AccessToken{Token: bridge.NewSecret(token), Instance: s.w.origin}, nil
+	token, err := s.w.org.Token(admin)
+	return bridge.AccessToken{Token: bridge.NewSecret(token), Instance: s.w.origin}, err
 }
 
 func (s session) Renew(ctx context.Context, _ bridge.AccessToken) (bridge.AccessToken, error) {
 	return s.Token(ctx)
 }
 
-func (w *world) dead() {
+// is gives the connection a state.
+func (w *world) is(status bridge.ConnectionStatus) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.status = bridge.NeedsReconnect
+	w.status = status
 }
 
 // plain seals nothing, but tells places apart.

@@ -177,7 +177,7 @@ func (c *Client) Deploy(ctx context.Context, p plumbing.Package) (id string, err
 		ID string `json:"id"`
 	}
 	err = c.send(ctx, op, request{
-		method: http.MethodPost, path: deployments, body: body, header: [][2]string{{"Content-Type", contentType}},
+		method: http.MethodPost, path: deployments, body: body, writes: true, header: [][2]string{{"Content-Type", contentType}},
 	}, into(&out))
 	if err != nil {
 		return "", err
@@ -288,7 +288,8 @@ func (c *Client) CancelDeployment(ctx context.Context, id string) error {
 	if err != nil {
 		return bridge.E(op, bridge.Internal, err)
 	}
-	return c.send(ctx, op, request{method: http.MethodPatch, path: deployments + "/" + url.PathEscape(id), body: body}, ignore)
+	path := deployments + "/" + url.PathEscape(id)
+	return c.send(ctx, op, request{method: http.MethodPatch, path: path, body: body, writes: true}, ignore)
 }
 
 // ignore reads an answer of which nothing is needed.

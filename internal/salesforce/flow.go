@@ -3,6 +3,7 @@ package salesforce
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -145,8 +146,8 @@ func (c *Client) FlowVersions(ctx context.Context, definition bridge.SalesforceI
 	return versions, nil
 }
 
-// ActivateFlow makes a version of a flow the active one; 0 is none. What the org refuses it with is in the error's
-// message.
+// ActivateFlow makes a version of a flow the active one; 0 is none. The message of a refusal is Salesforce's, for the
+// org's administrators.
 func (c *Client) ActivateFlow(ctx context.Context, definition bridge.SalesforceID, number int) error {
 	const op = "salesforce.ActivateFlow"
 	body, err := json.Marshal(map[string]any{"Metadata": map[string]int{"activeVersionNumber": number}})
@@ -154,7 +155,12 @@ func (c *Client) ActivateFlow(ctx context.Context, definition bridge.SalesforceI
 		return bridge.E(op, bridge.Internal, err)
 	}
 	path := tooling + "/sobjects/FlowDefinition/" + url.PathEscape(string(definition))
-	return c.send(ctx, op, request{method: http.MethodPatch, path: path, body: body}, ignore)
+	err = c.send(ctx, op, request{method: http.MethodPatch, path: path, body: body, writes: true}, ignore)
+	var said words
+	if errors.As(err, &said) {
+		return &bridge.Error{Op: op, Kind: bridge.KindOf(err), Code: bridge.CodeOf(err), Message: said.text, After: bridge.AfterOf(err, 0), Err: err}
+	}
+	return err
 }
 
 // DeleteFlowVersion deletes a version of a flow. The active one cannot be deleted.
@@ -169,5 +175,5 @@ func (c *Client) DeleteOutboundMessage(ctx context.Context, id bridge.Salesforce
 
 func (c *Client) discard(ctx context.Context, op, object string, id bridge.SalesforceID) error {
 	path := tooling + "/sobjects/" + object + "/" + url.PathEscape(string(id))
-	return c.send(ctx, op, request{method: http.MethodDelete, path: path}, ignore)
+	return c.send(ctx, op, request{method: http.MethodDelete, path: path, writes: true}, ignore)
 }
