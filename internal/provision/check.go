@@ -25,8 +25,7 @@ func (s Service) verify(ctx context.Context, org Org, setup *Setup) error {
 		delay := min(max(patience-left, firstWait), max(left, firstWait))
 		return s.Jobs.Send(ctx, delay, Job{Account: setup.Account, Connection: setup.Connection})
 	}
-	setup.Step, setup.CheckedAt, setup.DueAt = Done, now, now.Add(daily)
-	return s.settle(ctx, setup, seen)
+	return s.settle(ctx, setup, seen, Done)
 }
 
 // firstWait is until the first look after that which comes at once; later ones take as long as it took so far.
@@ -97,13 +96,13 @@ func (s Service) check(ctx context.Context, org Org, c bridge.Connection, setup 
 		if problems != nil {
 			setup.Problems = problems
 		}
-		return s.observe(ctx, org, setup)
+		return s.observe(ctx, org, setup, setup.Step)
 	}
 	setup.Problems = slices.DeleteFunc(setup.Problems, func(p Problem) bool { return observed[p.Code] })
 	if err := s.refresh(ctx, org, c, setup); err != nil {
 		return err
 	}
-	return s.observe(ctx, org, setup)
+	return s.observe(ctx, org, setup, setup.Step)
 }
 
 // refresh looks whether the connected user still has the permission set, and gives the readers' to those who have become
@@ -144,7 +143,7 @@ func (s Service) refresh(ctx context.Context, org Org, c bridge.Connection, setu
 }
 
 // observe looks at the objects, and writes down how the fields stand.
-func (s Service) observe(ctx context.Context, org Org, setup *Setup) error {
+func (s Service) observe(ctx context.Context, org Org, setup *Setup, next Step) error {
 	all := map[string]sight{}
 	for _, object := range setup.Objects() {
 		seen, err := search(ctx, org, *setup, object)
@@ -165,9 +164,7 @@ func (s Service) observe(ctx context.Context, org Org, setup *Setup) error {
 		judge(fields, seen)
 		all[object] = seen
 	}
-	setup.CheckedAt = s.Now()
-	setup.DueAt = setup.CheckedAt.Add(daily)
-	return s.settle(ctx, setup, all)
+	return s.settle(ctx, setup, all, next)
 }
 
 // follow takes on the names that administrators have given to our fields.

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
@@ -18,7 +19,9 @@ func names(prefix string, field bridge.Field) []string {
 		found = append(found, Prefixed+field.Name)
 	}
 	for n := range alternatives {
-		found = append(found, fmt.Sprintf("%s%s_%d", Prefixed, field.Name, n+2))
+		if name := fmt.Sprintf("%s_%d", field.Name, n+2); !slices.ContainsFunc(bridge.Fields[:], func(f bridge.Field) bool { return f.Name == name }) {
+			found = append(found, Prefixed+name)
+		}
 	}
 	for i := range found {
 		found[i] += "__c"
@@ -106,16 +109,17 @@ func chooseByHand(fields []Field, prefix string, seen sight) (without []string) 
 		if found, is := seen.byID[f.ID]; is && f.ID != "" {
 			f.Name = found.Name
 		}
-		if f.Name != "" && !f.made() && exists(f.Name) && fits(f.Name, bridge.Fields[f.Index]) {
+		asked := f.Name != "" && exists(f.Name) && slices.Contains(names(prefix, bridge.Fields[f.Index]), f.Name)
+		if asked && !f.made() && fits(f.Name, bridge.Fields[f.Index]) {
 			f.Hand = true
 		}
-		if f.made() {
+		if asked || f.made() {
 			used[strings.ToLower(f.Name)] = true
 		}
 	}
 	for i := range fields {
 		f := &fields[i]
-		if f.made() {
+		if f.made() || f.Name != "" && used[strings.ToLower(f.Name)] {
 			continue
 		}
 		f.Name = ""
@@ -146,10 +150,12 @@ func judge(fields []Field, seen sight) {
 		f.State, f.Detail = Planned, ""
 		switch {
 		case f.Name == "":
-		case visible && !f.made():
-			// somebody else's, or not looked at yet
+		case seen.told && f.ID != "" && !byID:
+			f.State = Missing // and if there is one of its name, it is somebody else's
 		case visible && misfit(bridge.Fields[f.Index], shape) != "":
 			f.State, f.Detail = Differs, misfit(bridge.Fields[f.Index], shape)
+		case visible && !f.made():
+			// somebody else's, or not looked at yet
 		case visible && !shape.Editable:
 			f.State = ReadOnly
 		case visible && f.Hand:
@@ -157,12 +163,12 @@ func judge(fields []Field, seen sight) {
 		case visible:
 			f.State = Visible
 		case !f.made() && was != Missing:
-		case seen.told && (f.Hand && byName || f.ID != "" && byID):
+		case seen.told && f.Hand && !byName:
+			f.State = Missing
+		case seen.told && f.made():
 			f.State = Hidden
 		case seen.told:
 			f.State = Missing
-		case f.made() && was == Planned:
-			f.State = Hidden // it was just made
 		case f.made():
 			f.State = Unseen
 		}

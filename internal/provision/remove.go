@@ -27,7 +27,6 @@ func (s Service) remove(ctx context.Context, org Org, c bridge.Connection, setup
 		return err
 	}
 	setup.Integration, setup.Reader, setup.Readers, setup.Leaving = Set{}, Set{}, Readers{}, Readers{}
-	setup.Step, setup.CheckedAt, setup.DueAt = Removed, s.Now(), s.Now().Add(daily)
 	seen := map[string]sight{}
 	for _, object := range setup.Objects() {
 		seen[object] = sight{}
@@ -35,7 +34,7 @@ func (s Service) remove(ctx context.Context, org Org, c bridge.Connection, setup
 			setup.of(object)[i].State, setup.of(object)[i].Detail = Planned, ""
 		}
 	}
-	return s.settle(ctx, setup, seen)
+	return s.settle(ctx, setup, seen, Removed)
 }
 
 // release ends that a user has a set, and reports whether others have it.

@@ -15,9 +15,9 @@ func (s Service) save(ctx context.Context, setup *Setup) error {
 	return nil
 }
 
-// settle writes down what was seen of the objects: the layouts, and the setup with them. Whoever wants to hear of changed layouts
-// hears of them before the setup says so.
-func (s Service) settle(ctx context.Context, setup *Setup, seen map[string]sight) error {
+// settle writes down what was seen of the objects: the layouts, and at last the setup, with its next step. Whoever wants to
+// hear of changed layouts has heard of them by then.
+func (s Service) settle(ctx context.Context, setup *Setup, seen map[string]sight, next Step) error {
 	var changed, all []bridge.Layout
 	for object, at := range seen {
 		layout, err := s.Rows.Layout(ctx, setup.Account, setup.Connection, object)
@@ -55,7 +55,8 @@ func (s Service) settle(ctx context.Context, setup *Setup, seen map[string]sight
 			}
 		}
 	}
-	setup.Unannounced = false
+	now := s.Now()
+	setup.Unannounced, setup.Step, setup.CheckedAt, setup.DueAt = false, next, now, now.Add(daily)
 	return s.save(ctx, setup)
 }
 

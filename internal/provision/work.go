@@ -210,6 +210,5 @@ func (s Service) byHand(ctx context.Context, org Org, setup *Setup) error {
 	if setup.Problems = problems; problems == nil {
 		setup.report(setupRefused)
 	}
-	setup.Step = Done
-	return s.observe(ctx, org, setup)
+	return s.observe(ctx, org, setup, Done)
 }
