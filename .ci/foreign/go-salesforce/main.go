@@ -156,7 +156,8 @@ func run(in errand) (report, error) {
 		out.Refused[what] = code(err)
 	}
 	var created struct{ ID string }
-	if err := call(org, http.MethodPost, "/sobjects/Contact", in.Duplicate, &created, salesforce.WithHeader("Sforce-Duplicate-Rule-Header", "allowSave=true")); err != nil {
+	allow := salesforce.WithHeader("Sforce-Duplicate-Rule-Header", "allowSave=true")
+	if err := call(org, http.MethodPost, "/sobjects/Contact", in.Duplicate, &created, allow); err != nil {
 		return out, err
 	}
 	out.Duplicate = created.ID

@@ -2,6 +2,7 @@
 // programs next to it. internal/sim/salesforce/foreign_test.go sends them, and knows what the answers have to be.
 'use strict';
 const { readFileSync } = require('node:fs');
+const { setTimeout } = require('node:timers/promises');
 const jsforce = require('jsforce');
 
 async function run(errand) {
@@ -52,6 +53,12 @@ async function run(errand) {
   report.loaded = successfulResults;
   report.failed = failedResults;
   report.rows = await (await org.bulk2.query(errand.keyed)).toArray();
+
+  const { id } = await org.metadata.deployRest(Buffer.from(errand.package, 'base64'), { rollbackOnError: true, singlePackage: true });
+  do {
+    await setTimeout(200);
+    report.deployed = await org.metadata.checkDeployStatus(id, true, true);
+  } while (!report.deployed.done);
   return report;
 }
 

@@ -30,6 +30,7 @@ type errand struct {
 	Duplicate    map[string]any   `json:"duplicate"`  // to create: it is refused, then saved all the same
 	Rows         []map[string]any `json:"rows"`       // to upsert with a job
 	Keyed        string           `json:"keyed"`      // a statement for a job
+	Package      []byte           `json:"package"`    // to deploy, a zip
 }
 
 // findings are what a client says that came of its errand.
@@ -54,6 +55,10 @@ type findings struct {
 	Duplicate      string            // its id
 	Loaded, Failed []map[string]any
 	Rows           []map[string]any
+	Deployed       *struct { // nil if the client has no method for it
+		Status                   string
+		NumberComponentsDeployed int
+	}
 }
 
 const (
@@ -73,13 +78,25 @@ var awkward = []string{`O'Neil "Bo", Jr.`, `back\slash \' \n`, "tab\tand;semicol
 // subscriber is a contact with all fourteen fields. Keys differ by case alone.
 func subscriber(i int) map[string]any {
 	moment := time.Date(2026, 1, 1, 23, 59, 59, 0, time.UTC).Add(time.Duration(i) * 7 * time.Hour)
+	moments := []any{moment.Format(time.RFC3339), moment.In(time.FixedZone("", 5_400)).Format(time.RFC3339), moment.Format(wireTime), nil}
 	return map[string]any{
-		keyField: fmt.Sprint([]string{"sub", "Sub", "SUB"}[i%3], "_", i/3), "LastName": awkward[i%len(awkward)], "FirstName": []any{"Ann", "Zoë", nil}[i%3],
-		"Email": fmt.Sprintf("subscriber+%d@people.example", i), "RH_CODE__c": awkward[(i+1)%len(awkward)], "RH_EX_FIELD__c": strings.Repeat("é", 255),
-		"RH_EX_FIELD_2__c": nil, "RH_LAST_REF__c": []any{moment.Format(time.RFC3339), moment.In(time.FixedZone("", 5_400)).Format(time.RFC3339), moment.Format(wireTime), nil}[i%4],
-		"RH_POINTS__c": i, "RH_POSITION__c": 1_000_000_007 * i, "RH_TOT_REF__c": []any{0, -1, nil}[i%3], "RH_REFERRER__c": awkward[(i+2)%len(awkward)],
-		"RH_SOURCE__c": "None", "RH_REF_LINK__c": fmt.Sprintf("https://share.example/?a=%d&b=%%20'é'#part", i),
-		"RH_EM_LINK__c": "mailto:?subject=" + strings.Repeat("%C3%A9", 39), "RH_FB_LINK__c": "", "RH_TW_LINK__c": nil,
+		keyField:           fmt.Sprint([]string{"sub", "Sub", "SUB"}[i%3], "_", i/3),
+		"LastName":         awkward[i%len(awkward)],
+		"FirstName":        []any{"Ann", "Zoë", nil}[i%3],
+		"Email":            fmt.Sprintf("subscriber+%d@people.example", i),
+		"RH_CODE__c":       awkward[(i+1)%len(awkward)],
+		"RH_EX_FIELD__c":   strings.Repeat("é", 255),
+		"RH_EX_FIELD_2__c": nil,
+		"RH_LAST_REF__c":   moments[i%len(moments)],
+		"RH_POINTS__c":     i,
+		"RH_POSITION__c":   1_000_000_007 * i,
+		"RH_TOT_REF__c":    []any{0, -1, nil}[i%3],
+		"RH_REFERRER__c":   awkward[(i+2)%len(awkward)],
+		"RH_SOURCE__c":     "None",
+		"RH_REF_LINK__c":   fmt.Sprintf("https://share.example/?a=%d&b=%%20'é'#part", i),
+		"RH_EM_LINK__c":    "mailto:?subject=" + strings.Repeat("%C3%A9", 39),
+		"RH_FB_LINK__c":    "",
+		"RH_TW_LINK__c":    nil,
 	}
 }
 
@@ -96,9 +113,11 @@ func (s *watched) errand() errand {
 		Field: map[string]any{"fullName": "Contact.Made__c", "label": "Größe & Form", "type": "Text", "length": 40},
 		Key:   keyField, Unseen: unseenField, Everybody: "SELECT Id, LastName, Email FROM Contact ORDER BY Id",
 		Keyed:     "SELECT Id, RH_SUB_ID__c, LastName, RH_CODE__c, RH_POINTS__c, RH_LAST_REF__c FROM Contact WHERE RH_SUB_ID__c != null",
+		Package:   zipped(s.t, files(hook)),
 		Duplicate: map[string]any{"LastName": "Twin", "Email": strings.ToUpper(knownAddress)},
 		Singles: []map[string]any{
-			{keyField: "one", "LastName": awkward[0], "RH_CODE__c": awkward[3], "RH_POINTS__c": 7, "RH_LAST_REF__c": "2026-11-03T10:15:30Z", "RH_REF_LINK__c": "https://share.example/7"},
+			{keyField: "one", "LastName": awkward[0], "RH_CODE__c": awkward[3], "RH_POINTS__c": 12_345_678, "RH_LAST_REF__c": "2026-11-03T10:15:30Z",
+				"RH_REF_LINK__c": "https://share.example/7"},
 			{keyField: "one", "LastName": awkward[1], "RH_CODE__c": awkward[5], "RH_POINTS__c": 0},
 			{keyField: "one", "RH_CODE__c": nil, "RH_POINTS__c": nil, "RH_LAST_REF__c": nil, "RH_REF_LINK__c": ""},
 		}}
@@ -141,7 +160,7 @@ func (e errand) run(t *testing.T, command, environment []string) findings {
 		t.Fatal(err)
 	}
 	if len(said.Named) != len(e.Names) || len(said.Read) != len(e.Singles) || len(said.Collection) != len(e.Collection) {
-		t.Fatalf("it leaves out some: of %d names, %d records that were read back, %d of a collection", len(said.Named), len(said.Read), len(said.Collection))
+		t.Fatalf("it looked for %d names, read back %d records, and wrote %d of the collection", len(said.Named), len(said.Read), len(said.Collection))
 	}
 	return said
 }

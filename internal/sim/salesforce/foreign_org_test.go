@@ -48,7 +48,8 @@ func newWatched(t *testing.T) *watched {
 	}
 	contacts = append(contacts, Contact{LastName: "Known", Email: knownAddress})
 	w := &watched{site: &site{t: t, Org: New(Options{Contacts: contacts})}}
-	w.turn(func(s *Switches) { s.BulkDelay = Duration(time.Second) })
+	t.Cleanup(w.Org.Close)
+	w.turn(func(s *Switches) { s.BulkDelay, s.DeployDelay = Duration(time.Second), Duration(time.Second) })
 	w.Server = httptest.NewServer(w)
 	t.Cleanup(w.Server.Close)
 	w.client = w.Server.Client()
@@ -74,7 +75,8 @@ func (w *watched) makeFields() {
 			body += "<met:caseSensitive>true</met:caseSensitive><met:externalId>true</met:externalId><met:unique>true</met:unique>"
 		}
 		fields = append(fields, fieldXML("Contact."+fieldName(f), body))
-		rights += "<met:fieldPermissions><met:editable>true</met:editable><met:field>Contact." + fieldName(f) + "</met:field><met:readable>true</met:readable></met:fieldPermissions>"
+		rights += "<met:fieldPermissions><met:editable>true</met:editable><met:field>Contact." + fieldName(f) + "</met:field>" +
+			"<met:readable>true</met:readable></met:fieldPermissions>"
 	}
 	for ten := range slices.Chunk(fields, mostComponents) {
 		if a := w.soap(token, "createMetadata", strings.Join(ten, "")); strings.Count(a.body, "<success>true</success>") != len(ten) {
@@ -85,8 +87,9 @@ func (w *watched) makeFields() {
 		`<met:label>Integration</met:label></met:metadata>`); !strings.Contains(a.body, "<success>true</success>") {
 		w.t.Fatal(a.body)
 	}
-	set := decode[struct{ Records []struct{ ID string } }](w.t, w.query(token, "SELECT Id FROM PermissionSet WHERE Name = 'RH_Integration'").body).Records[0].ID
-	if a := w.api(token, "POST", "/services/data/v66.0/sobjects/PermissionSetAssignment", `{"AssigneeId":"`+string(w.admin)+`","PermissionSetId":"`+set+`"}`); a.status != http.StatusCreated {
+	set := records(w.t, w.query(token, "SELECT Id FROM PermissionSet WHERE Name = 'RH_Integration'"), "Id")
+	assignment := `{"AssigneeId":"` + string(w.admin) + `","PermissionSetId":"` + set + `"}`
+	if a := w.api(token, "POST", data+"/sobjects/PermissionSetAssignment", assignment); a.status != http.StatusCreated {
 		w.t.Fatal(a.body)
 	}
 }
@@ -188,8 +191,8 @@ func (w *watched) certify() (authority []byte, certificate tls.Certificate) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	root := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "An authority of a test"}, NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	root := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "An authority of a test"},
+		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: myDomain}, DNSNames: []string{myDomain}, NotAfter: root.NotAfter,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
 	if authority, err = x509.CreateCertificate(rand.Reader, root, root, key.Public(), key); err != nil {
