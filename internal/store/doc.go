@@ -25,6 +25,17 @@
 //	ACCOUNT#<account>         OWNER#<connection>#<object>  whose values the fields show  absent / the same campaign
 //	ACCOUNT#<account>         TURN#<connection>         who may write to the org      version as read / holder
 //	ACCOUNT#<account>         CAUSE#<list>#<cause>      when a cause is tried again   absent / due as read
+//	ACCOUNT#<account>         RULES#<list>              RuleSet                       absent / version, or step, as read
+//	ACCOUNT#<account>         EDIT#<list>#<id>          what somebody did to a rule   absent, with the rules
+//	ACCOUNT#<account>         LEDGER#<list>#<deal>#<rule>  Entry                      absent / version as read
+//	ACCOUNT#<account>         CONVERSION#<list>#<kind>#<subject>#<currency>  Effect   absent / version as read
+//	ACCOUNT#<account>         PAID#<list>#<deal>        what was told of a deal       absent / version as read
+//	ACCOUNT#<account>         MATCH#<list>#<contact>    who a contact is              absent / version as read
+//	ACCOUNT#<account>         REVIEW#<list>#<about>     Review                        absent / version as read
+//	ACCOUNT#<account>         ACTION#<list>#<id>        a line of the activity        absent, with its effect
+//	ACCOUNT#<account>         WATCH#<connection>        Watch                         absent / version as read
+//	ACCOUNT#<account>         WINDOW#<connection>#<at>  a statement                   absent, with its watch
+//	ACCOUNT#<account>         PARKED#<connection>#<id>  deals whose message waits     absent / version as read
 //	SYNC#<account>#<list>     LINK#<subscriber>         Link                          version as read
 //	SYNC#<account>#<list>     NEEDS#<cause>#<subscriber>  a refused record's place    with its link
 //	SYNC#<account>#<list>     RUN#<run>                 Run and its statement         version as read
@@ -43,9 +54,12 @@
 // A page is finished by the one write of its IMPORT that takes it off the list of open pages and adds its
 // counts.
 //
+// An entry of the ledger, the effects that follow from it, what was told of its deal, and what people see of it are
+// written by one transaction.
+//
 // The sparse index "due" (shard, dueAt) finds work that waits: an import that runs carries both
 // attributes, and nothing that has ended does. Other work has shards of its own in it: connections to be examined,
-// installations of flows and messages to go on with, fields to be looked at,
+// installations of flows and messages to go on with, fields to be looked at, what conversions have to do,
 // connections whose account has yet to hear that they do not work, grants to be kept alive, and accounts
 // to be erased.
 //

@@ -43,6 +43,16 @@ const (
 	days      = "DAY#"   // of that partition
 	causeRows = "CAUSE#"
 
+	ruleSets    = "RULES#"
+	ruleEdits   = "EDIT#"
+	entries     = "LEDGER#"
+	conversions = "CONVERSION#"
+	reviews     = "REVIEW#"
+	actions     = "ACTION#"
+	watches     = "WATCH#"
+	windows     = "WINDOW#"
+	parked      = "PARKED#"
+
 	messageHooks      = "MESSAGEHOOK#" // of partition keys
 	messageHookTraces = traces + messageHooks
 )
@@ -230,6 +240,80 @@ func dayKey(a bridge.AccountID, c bridge.CampaignID, day time.Time) key {
 	return key{synced(a, c), days + day.UTC().Format(time.DateOnly)}
 }
 
+func ruleSetKey(a bridge.AccountID, c bridge.CampaignID) key {
+	return key{partition(a), ruleSets + string(c)}
+}
+
+func ruleEditKey(a bridge.AccountID, c bridge.CampaignID, id string) key {
+	return key{partition(a), ruleEditsOf(c) + id}
+}
+
+func ruleEditsOf(c bridge.CampaignID) string { return ruleEdits + string(c) + "#" }
+
+// entryKey sorts by deal, so that what a deal has come to lies together.
+func entryKey(a bridge.AccountID, c bridge.CampaignID, deal bridge.SalesforceID, r bridge.RuleID) key {
+	return key{partition(a), entriesOf(c, deal) + string(r)}
+}
+
+func entriesOf(c bridge.CampaignID, deal bridge.SalesforceID) string {
+	return campaignEntries(c) + deal.Key() + "#"
+}
+
+func campaignEntries(c bridge.CampaignID) string { return entries + string(c) + "#" }
+
+// conversionKey names an effect by what it is about: by person and step, never by a message or a time.
+func conversionKey(e bridge.EffectID) key {
+	return key{partition(e.Account), conversions + strings.Join([]string{string(e.Campaign), string(e.Kind), e.Subject, e.Currency}, "#")}
+}
+
+// paidKey has no rule: a deal is paid for once in a campaign.
+func paidKey(a bridge.AccountID, c bridge.CampaignID, deal bridge.SalesforceID) key {
+	return key{partition(a), "PAID#" + string(c) + "#" + deal.Key()}
+}
+
+func reviewKey(a bridge.AccountID, c bridge.CampaignID, id string) key {
+	return key{partition(a), reviewsOf(c) + id}
+}
+
+func reviewsOf(c bridge.CampaignID) string { return reviews + string(c) + "#" }
+
+func actionKey(a bridge.AccountID, c bridge.CampaignID, id string) key {
+	return key{partition(a), actionsOf(c) + id}
+}
+
+func actionsOf(c bridge.CampaignID) string { return actions + string(c) + "#" }
+
+func matchKey(a bridge.AccountID, c bridge.CampaignID, contact bridge.SalesforceID) key {
+	return key{partition(a), "MATCH#" + string(c) + "#" + contact.Key()}
+}
+
+func watchKey(a bridge.AccountID, c bridge.ConnectionID) key {
+	return key{partition(a), watches + string(c)}
+}
+
+// windowKey sorts by time.
+func windowKey(a bridge.AccountID, w bridge.Window) key {
+	kind := "poll"
+	if w.Check {
+		kind = "check"
+	}
+	return key{partition(a), fmt.Sprintf("%s%013d#%s", windowsOf(w.Connection), w.ClosedAt.UnixMilli(), kind)}
+}
+
+func windowsOf(c bridge.ConnectionID) string { return windows + string(c) + "#" }
+
+func parkedKey(a bridge.AccountID, c bridge.ConnectionID, id string) key {
+	return key{partition(a), parkedOf(c) + id}
+}
+
+func parkedOf(c bridge.ConnectionID) string { return parked + string(c) + "#" }
+
+// parts are those of a sort key behind its family.
+func parts(sort string) []string {
+	_, rest, _ := strings.Cut(sort, "#")
+	return strings.Split(rest, "#")
+}
+
 // hookKey is that of an address that webhooks come to.
 func hookKey(hook bridge.Secret) key { return key{"WEBHOOK#" + hash(hook.Reveal()), "WEBHOOK"} }
 
@@ -257,8 +341,13 @@ const (
 	installationLine line = "PLUMBING#"
 	syncLine         line = "SYNC#"
 	causeLine        line = "CAUSE#"
-	idleLine         line = "IDLE#"   // grants that are to be refreshed for their own sake
-	untoldLine       line = "UNTOLD#" // connections whose accounts are to be told that they do not work
+	rulesLine        line = "RULES#"      // rules to catch up with
+	lookLine         line = "LOOK#"       // deals to look at again
+	conversionLine   line = "CONVERSION#" // effects
+	watchLine        line = "WATCH#"      // connections to poll, or to check
+	parkedLine       line = "PARKED#"     // deals whose message waits
+	idleLine         line = "IDLE#"       // grants that are to be refreshed for their own sake
+	untoldLine       line = "UNTOLD#"     // connections whose accounts are to be told that they do not work
 )
 
 // shards spread a line over partitions, so that many accounts cannot make one of them hot.
