@@ -80,6 +80,7 @@ func TestAccepted(t *testing.T) {
 		"xml attributes":                      plain(),
 		"letters beyond ASCII":                stage("Geschäft gewonnen 🎉"),
 		"references to characters":            stage("<Won> & \"paid\" 'üü\r"),
+		"line breaks in a value":              stage("Closed\nWon\nand\npaid"),
 		"a session id of old times":           with(func(e *Envelope) { e.SessionPresent = true }),
 		"nil values": with(func(e *Envelope) {
 			e.Notifications[0] = Notification{ID: "04l5g000003LmNoAAK", Record: "0065g00000XyZaBAAV"}
@@ -139,6 +140,7 @@ func TestRefused(t *testing.T) {
 		"a reference to no character":               Reference,
 		"a reference to half a character":           Reference,
 		"a reference beyond all characters":         Reference,
+		"a reference to what is no character":       Reference,
 		"a reference without digits":                Reference,
 		"a reference with a sign":                   Reference,
 		"a comment":                                 Comment,
