@@ -121,7 +121,7 @@ var words = map[Check]advice{
 		"Make the field Email Opt Out visible to the user.", contactFields, false},
 	CompaniesHidden: {Limiting, "The connected user may not read accounts", "A filter of an import cannot ask about the contact's account.", anAdministrator,
 		"Give the user the right to read the object Account, if you want such filters.", permissionSets, false},
-	SalesHidden: {Later, "The connected user may not read opportunities or their contact roles", "Nothing today. Conversions by opportunity stage will need it.", anAdministrator,
+	SalesHidden: {Later, "The connected user may not read opportunities or their contact roles", "No opportunity can move a referral.", anAdministrator,
 		"Give the user the right to read these objects.", permissionSets, false},
 	RightsMissing: {Later, "The connected user may not set up the org", "Nothing today. Adding ReferralHero's fields to contacts will need it, or an administrator who adds them by hand.", anAdministrator,
 		"Give the user these permissions, for as long as it takes to set up.", permissionSets, false},

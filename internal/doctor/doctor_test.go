@@ -134,7 +134,7 @@ func TestAdvice(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got []Check
-			for _, a := range (Review{tc.c, report}).Advice() {
+			for _, a := range (Review{Connection: tc.c, Report: report}).Advice() {
 				got = append(got, a.Check)
 			}
 			if diff := cmp.Diff(got, tc.want); diff != "" {
@@ -204,6 +204,53 @@ func (w *ward) DeleteReport(_ context.Context, _ bridge.AccountID, id bridge.Con
 	delete(w.reports, id)
 	delete(w.due, id)
 	return nil
+}
+
+// TestInstalled holds that what was installed in an org is told beside what an examination has found, and as it is now.
+func TestInstalled(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_793_613_600, 0)
+	for name, tc := range map[string]struct {
+		status bridge.ConnectionStatus
+		fails  error
+		want   []Check
+		err    bridge.Kind
+	}{
+		"beside a finding":     {bridge.Active, nil, []Check{"flow_inactive", DuplicateRule}, ""},
+		"of a dead connection": {bridge.NeedsReconnect, nil, []Check{GrantEnded}, ""},
+		"not to be known":      {bridge.Active, refusal(bridge.Unavailable, ""), nil, bridge.Unavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := bridge.Connection{ID: "c_1", Status: tc.status, StatusAt: now}
+			w := &ward{
+				connections: map[bridge.ConnectionID]bridge.Connection{"c_1": c},
+				reports:     map[bridge.ConnectionID]Report{}, due: map[bridge.ConnectionID]time.Time{},
+			}
+			s := Service{
+				Connections: w, Reports: w, Now: func() time.Time { return now },
+				Org: func(bridge.Connection) Org { return patient{rules: []string{"Standard"}} },
+				Installed: func(context.Context, bridge.Connection) ([]Advice, error) {
+					return []Advice{{Check: "flow_inactive", Level: Limiting}}, tc.fails
+				},
+			}
+			_, err := s.Examine(t.Context(), "a_1", "c_1")
+			if bridge.KindOf(err) != tc.err {
+				t.Fatalf("examined: %v, want %q", err, tc.err)
+			}
+			review, err := s.Review(t.Context(), c)
+			if bridge.KindOf(err) != tc.err {
+				t.Fatalf("reviewed: %v, want %q", err, tc.err)
+			}
+			var got []Check
+			for _, a := range review.Advice() {
+				got = append(got, a.Check)
+			}
+			if diff := cmp.Diff(got, tc.want); diff != "" {
+				t.Errorf("advice differs (-got +want):\n%s", diff)
+			}
+		})
+	}
 }
 
 func TestSweep(t *testing.T) {

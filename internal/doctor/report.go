@@ -37,7 +37,8 @@ var levels = []Level{Blocking, Limiting, Later}
 // Review is what is known about a connection: its state now, and its last examination.
 type Review struct {
 	Connection bridge.Connection
-	Report     Report // zero if there was none
+	Report     Report   // zero if there was none
+	Installed  []Advice // what is wrong with what we have installed in the org
 }
 
 // Checked reports whether the connection was examined since it is in its present state.
@@ -46,7 +47,7 @@ func (r Review) Checked() bool {
 }
 
 // Advice returns what to do, the worst first. For a connection that Salesforce does not let in it is what its state
-// tells; what an earlier examination found does not matter then.
+// tells; what an earlier examination found, and what is installed, does not matter then.
 func (r Review) Advice() []Advice {
 	findings := r.Report.Findings
 	if c := r.Connection; c.Status != bridge.Active {
@@ -55,6 +56,9 @@ func (r Review) Advice() []Advice {
 		findings = nil
 	}
 	var all []Advice
+	if r.Connection.Status == bridge.Active {
+		all = slices.Clone(r.Installed)
+	}
 	for _, f := range findings {
 		if w, known := words[f.Check]; known { // a check that is gone had its words taken too
 			all = append(all, w.about(f, r.Connection))

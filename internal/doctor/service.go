@@ -37,7 +37,10 @@ type Service struct {
 	Connections connections
 	Reports     reports
 	Org         func(bridge.Connection) Org // the org behind a connection
-	Now         func() time.Time
+	// Installed tells what is wrong with what we have installed in an org, as far as that is known without asking it. It
+	// may be nil.
+	Installed func(context.Context, bridge.Connection) ([]Advice, error)
+	Now       func() time.Time
 }
 
 const (
@@ -47,11 +50,23 @@ const (
 
 // Review returns what is known about a connection without asking the org.
 func (s Service) Review(ctx context.Context, c bridge.Connection) (Review, error) {
+	const op = "doctor.Review"
 	report, err := s.Reports.Report(ctx, c.Account, c.ID)
 	if err != nil && bridge.KindOf(err) != bridge.NotFound {
-		return Review{}, bridge.E("doctor.Review", "", err)
+		return Review{}, bridge.E(op, "", err)
 	}
-	return Review{c, report}, nil
+	return s.review(ctx, op, c, report)
+}
+
+func (s Service) review(ctx context.Context, op string, c bridge.Connection, report Report) (Review, error) {
+	if s.Installed == nil {
+		return Review{Connection: c, Report: report}, nil
+	}
+	installed, err := s.Installed(ctx, c)
+	if err != nil {
+		return Review{}, bridge.E(op, "", err)
+	}
+	return Review{c, report, installed}, nil
 }
 
 // Examine asks the org and keeps the report. That the org does not answer, or refuses, is a finding and no error.
@@ -82,5 +97,5 @@ func (s Service) Examine(ctx context.Context, account bridge.AccountID, id bridg
 	if err != nil && bridge.KindOf(err) != bridge.Conflict {
 		return Review{}, bridge.E(op, "", err)
 	}
-	return Review{c, report}, nil
+	return s.review(ctx, op, c, report)
 }
