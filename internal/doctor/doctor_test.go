@@ -242,6 +242,9 @@ func TestInstalled(t *testing.T) {
 			if bridge.KindOf(err) != tc.err {
 				t.Fatalf("reviewed: %v, want %q", err, tc.err)
 			}
+			if err != nil {
+				return
+			}
 			var got []Check
 			for _, a := range review.Advice() {
 				got = append(got, a.Check)
