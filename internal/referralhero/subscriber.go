@@ -31,13 +31,21 @@ type Added struct {
 // changes nothing. It is therefore safe to repeat: after an UnknownOutcome the second answer has
 // Created false, and CreatedAt tells whether it was the first call that made the subscriber.
 func (c *Client) Add(ctx context.Context, token bridge.Secret, list bridge.CampaignID, p Person) (Added, bridge.Quota, error) {
-	const op = "referralhero.Add"
+	return c.added(ctx, "referralhero.Add", token, list, p.parameters())
+}
+
+// parameters are those of a person who is added, verified at once.
+func (p Person) parameters() map[string]any {
 	in := map[string]any{string(p.Identifier): p.Value, "double_optin": false}
 	for name, value := range map[string]string{"name": p.Name, "domain": p.URL, "source": p.Source} {
 		if value != "" {
 			in[name] = value
 		}
 	}
+	return in
+}
+
+func (c *Client) added(ctx context.Context, op string, token bridge.Secret, list bridge.CampaignID, in map[string]any) (Added, bridge.Quota, error) {
 	data, quota, err := c.call(ctx, op, token, http.MethodPost, subscribersOf(list), in)
 	if err != nil {
 		return Added{}, quota, err
