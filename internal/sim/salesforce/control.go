@@ -19,13 +19,14 @@ type state struct {
 	AccessTokens int            `json:"accessTokens"`
 	UsedToday    int            `json:"usedToday"` // API calls of the last 24 hours
 	Counts       Counts         `json:"counts"`
+	Outbound     OutboundCounts `json:"outbound"`
 	Switches     Switches       `json:"switches"`
 	Rules        []Rule         `json:"faults"`
 }
 
 func (o *Org) state() state {
 	s := state{Organization: string(o.orgID), Name: o.options.Name, Time: o.options.Now().UTC(), ClientID: o.options.ClientID, Records: map[string]int{},
-		UsedToday: o.calls.used(), Counts: o.Counts(), Switches: o.Switches(), Rules: o.Rules()}
+		UsedToday: o.calls.used(), Counts: o.Counts(), Outbound: o.OutboundCounts(), Switches: o.Switches(), Rules: o.Rules()}
 	s.Grants, s.AccessTokens = o.auth.count()
 	o.mu.RLock()
 	defer o.mu.RUnlock()
@@ -116,6 +117,7 @@ func (o *Org) controlRoutes(mux *http.ServeMux) {
 		contact, err := o.Convert(in.Lead)
 		return map[string]string{"contact": contact}, err
 	})
+	o.automationControls(handle)
 	handle("POST /__control/tokens", func(r *http.Request) (any, error) {
 		var in struct {
 			User string `json:"user"`

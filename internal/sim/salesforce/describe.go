@@ -100,16 +100,14 @@ func (o *Org) describeField(t *table, f *field, may access) map[string]any {
 	return about
 }
 
-// picklist lists the values of a picklist, active ones and others. The org's only one is the stage.
+// picklist lists the values of a picklist, active ones and others.
 func (o *Org) picklist(t *table, f *field) []map[string]any {
 	list := []map[string]any{}
 	if f.kind != kindPicklist {
 		return list
 	}
-	stages := o.table("OpportunityStage")
-	for _, r := range stages.rows {
-		list = append(list, map[string]any{"value": stages.field("ApiName").value(r), "label": stages.field("MasterLabel").value(r),
-			"active": stages.field("IsActive").value(r) == "true", "defaultValue": false, "validFor": nil})
+	for _, one := range o.choices(f) {
+		list = append(list, map[string]any{"value": one.value, "label": one.label, "active": one.active, "defaultValue": false, "validFor": nil})
 	}
 	return list
 }

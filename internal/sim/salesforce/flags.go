@@ -54,12 +54,14 @@ func Flags(fs *flag.FlagSet) *Options {
 		}
 		return nil
 	})
+	fs.BoolVar(&o.MultiCurrency, "multi-currency", false, "opportunities have a currency of their own")
 	fs.Func("speed", "how many times faster than the world the org's clock runs (default 1)", func(v string) error {
 		times, err := strconv.ParseFloat(v, 64)
 		if err != nil || times <= 0 || times > 1e6 {
 			return errors.New("takes a number above 0, at most 1000000")
 		}
 		start := time.Now()
+		o.Speed = times
 		o.Now = func() time.Time { return start.Add(time.Duration(float64(time.Since(start)) * times)) }
 		return nil
 	})

@@ -37,7 +37,10 @@ type Options struct {
 
 	// Speed is how many times faster than the world Now runs, so that what the org waits for in the background comes
 	// when Now says; default 1.
-	Speed     float64
+	Speed float64
+
+	MultiCurrency bool // as UseCurrencies makes it
+
 	Transport http.RoundTripper // takes outbound messages; nil means a plain one
 
 	// Contacts are the org's contacts; nil means that Generated contacts (0: 1,000; negative: none) are made
@@ -106,6 +109,9 @@ func New(options Options) *Org {
 	o.calls.now = o.now
 	o.outbox = newOutbox(o)
 	o.seed()
+	if options.MultiCurrency {
+		o.useCurrencies()
+	}
 	o.options.Contacts = nil // they are in the table now
 	o.routes = o.newRoutes()
 	return o

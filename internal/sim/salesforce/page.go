@@ -18,7 +18,7 @@ var pageSource string
 
 var pages = template.Must(template.New("page").Funcs(template.FuncMap{
 	"json": func(v any) (string, error) { b, err := json.MarshalIndent(v, "", "  "); return string(b), err },
-}).Parse(pageSource))
+}).Parse(pageSource + automationSource))
 
 const rowsOnPage = 50
 
@@ -52,6 +52,7 @@ func (o *Org) pageRoutes(mux *http.ServeMux) {
 	handle("GET /opportunities/{id}", func(w http.ResponseWriter, r *http.Request) { o.recordPage(w, r, "Opportunity") })
 	handle("POST /opportunities/{id}", func(w http.ResponseWriter, r *http.Request) { o.editRecord(w, r, "Opportunity") })
 	handle("POST /opportunities/{id}/roles", o.addRole)
+	o.automationPages(handle)
 	handle("GET /faults", o.faultsPage)
 	handle("GET /lightning/setup/", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/faults#setup", http.StatusSeeOther)
@@ -188,7 +189,7 @@ func (o *Org) showRecord(w http.ResponseWriter, r *http.Request, object, problem
 	content["Person"] = object == "Contact" && person
 	content["Lead"] = object == "Lead" && t.converted(at) == nil
 	if object == "Opportunity" {
-		content["Opportunity"], content["Roles"], content["History"] = true, o.roles(of), o.history(of)
+		content["Opportunity"], content["Roles"], content["History"] = true, o.shownRoles(of), o.history(of)
 	}
 	o.mu.RUnlock()
 	status := http.StatusOK
@@ -226,10 +227,9 @@ func (o *Org) showField(t *table, f *field, r row) shown {
 		s.Input = "checkbox"
 	case f.kind == kindPicklist:
 		s.Input = "select"
-		stages := o.table("OpportunityStage")
-		for _, stage := range stages.rows {
-			if name := stages.field("ApiName").value(stage); stages.field("IsActive").value(stage) == "true" || name == s.Value {
-				s.Options = append(s.Options, name)
+		for _, one := range o.choices(f) {
+			if one.active || one.value == s.Value {
+				s.Options = append(s.Options, one.value)
 			}
 		}
 	case f.kind == kindDate:
@@ -238,22 +238,6 @@ func (o *Org) showField(t *table, f *field, r row) shown {
 		s.Input = "text"
 	}
 	return s
-}
-
-func (o *Org) roles(opportunity id) []listed {
-	t, contacts := o.table("OpportunityContactRole"), o.table("Contact")
-	var list []listed
-	for _, at := range o.children(t.name, "OpportunityId", string(opportunity)) {
-		r := t.rows[at]
-		contact, ok := contacts.parent(t.field("ContactId").value(r))
-		item := listed{ID: id(t.field("ContactId").value(r)), Name: "(deleted)"}
-		if ok {
-			item.Name = contacts.field("Name").value(contact)
-		}
-		item.Details = []string{t.field("Role").value(r), map[string]string{"true": "primary"}[t.field("IsPrimary").value(r)]}
-		list = append(list, item)
-	}
-	return list
 }
 
 func (o *Org) history(opportunity id) []listed {

@@ -45,6 +45,9 @@ func (o *Org) insert(by author, t *table, input map[string]any) (id, error) {
 	if err := o.assign(by, t, values, input, true); err != nil {
 		return "", err
 	}
+	if f := t.field(currencyCode); f != nil && values[f.at] == "" {
+		values[f.at] = corporateCurrency
+	}
 	var missing []string
 	for _, f := range t.fields {
 		if f.required && !f.readOnly && f.kind != kindBoolean && f.name != "OwnerId" && values[f.at] == "" {
@@ -202,12 +205,17 @@ func (o *Org) store(user id, t *table, at int, values []string) {
 		if at < 0 || changed("StageName") || changed("Amount") || changed("Probability") || changed("CloseDate") {
 			o.writeHistory(user, t, values, now)
 		}
+		if deleted := values[t.deleted.at]; deleted != before[t.deleted.at] {
+			o.follow(id(values[0]), deleted)
+		}
 	case "PermissionSetAssignment", "FieldPermissions":
 		o.regrant()
 		o.journal.note(o.regrant)
 	case "OpportunityContactRole":
 		if values[t.field("IsPrimary").at] == "true" && values[t.deleted.at] == "" {
 			o.makePrimary(user, values)
+		} else if before[t.field("IsPrimary").at] == "true" && before[t.deleted.at] == "" {
+			o.dropPrimary(before)
 		}
 	}
 	o.fire(t, at < 0, before, values)
@@ -231,6 +239,9 @@ func (o *Org) writeHistory(user id, opportunities *table, of []string, now strin
 	for name, from := range map[string]string{"OpportunityId": "Id", "StageName": "StageName", "Amount": "Amount",
 		"Probability": "Probability", "CloseDate": "CloseDate", "ForecastCategory": "ForecastCategoryName"} {
 		values[t.field(name).at] = of[opportunities.field(from).at]
+	}
+	if f := t.field(currencyCode); f != nil {
+		values[f.at] = of[opportunities.field(currencyCode).at]
 	}
 	values[t.field("CreatedById").at] = string(user)
 	values[t.field("CreatedDate").at] = now
@@ -372,11 +383,12 @@ func (o *Org) convert(t *table, f *field, v any) (string, error) {
 		return "", refuse(400, "INVALID_EMAIL_ADDRESS", f.label+": invalid email address: "+text, f.name)
 	}
 	if f.kind == kindPicklist {
-		stage, ok := o.stage(text)
-		if !ok {
+		choices := o.choices(f)
+		at := slices.IndexFunc(choices, func(one choice) bool { return one.active && strings.EqualFold(one.value, text) })
+		if at < 0 {
 			return "", refuse(400, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", f.label+": bad value for restricted picklist field: "+text, f.name)
 		}
-		text = o.table("OpportunityStage").field("ApiName").value(stage)
+		text = choices[at].value
 	}
 	return text, nil
 }

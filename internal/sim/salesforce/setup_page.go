@@ -23,7 +23,7 @@ type listedSet struct {
 func (o *Org) showSetup(w http.ResponseWriter, problem string) {
 	users := o.state().Users
 	o.mu.RLock()
-	content := map[string]any{"Problem": problem, "Fields": o.listFields(users), "Sets": o.listSets(),
+	content := map[string]any{"Problem": problem, "Automation": o.automation(), "Fields": o.listFields(users), "Sets": o.listSets(),
 		"Users": users, "Objects": []string{"Contact", "Lead", "Account", "Opportunity"}, "Types": slices.Sorted(maps.Keys(customFieldKinds))}
 	o.mu.RUnlock()
 	status := http.StatusOK

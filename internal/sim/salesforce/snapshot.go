@@ -114,6 +114,9 @@ func (o *Org) Restore(data []byte) error {
 			return err
 		}
 	}
+	if len(s.Tables["CurrencyType"].Rows) > 0 {
+		addCurrencies(schema)
+	}
 	for name, b := range schema {
 		t := newTable(b)
 		rows, err := t.restore(s.Tables[b.name])
