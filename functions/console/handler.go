@@ -19,6 +19,7 @@ type console struct {
 	Simulator   string // origin of a simulated org that stands in for Salesforce; may be empty
 	SignIns     signIns
 	Accounts    accounts
+	Webhooks    webhooks
 	Connections connections
 	Waiting     waker
 	Doctor      examiner
@@ -57,6 +58,8 @@ func (c *console) table() []route {
 		{"GET /account", false, (*visit).account},
 		{"POST /account/token", false, (*visit).saveToken},
 		{"POST /account/preferences", false, (*visit).savePreferences},
+		{"POST /account/webhook/address", false, (*visit).newWebhookAddress},
+		{"POST /account/webhook/secret", false, (*visit).saveWebhookSecret},
 		{"GET /account/erase", false, (*visit).erasePage},
 		{"POST /account/erase", false, (*visit).erase},
 		{"GET /connections", false, (*visit).connections},

@@ -25,6 +25,7 @@ type accountPage struct {
 	Usage             budget.State
 	Notify, Allowance string // as typed
 	Least, Most       int
+	Webhook           webhookPart
 }
 
 func (v *visit) account() error {
@@ -41,8 +42,12 @@ func (v *visit) showAccount(status int, found []problem, typed func(*accountPage
 	if err != nil {
 		return err
 	}
+	webhook, err := v.webhookPart()
+	if err != nil {
+		return err
+	}
 	page := accountPage{
-		Account: a, Usage: usage, Notify: a.Notify, Allowance: strconv.Itoa(a.Allowance),
+		Account: a, Usage: usage, Webhook: webhook, Notify: a.Notify, Allowance: strconv.Itoa(a.Allowance),
 		Least: campaign.LeastAllowance, Most: campaign.MostAllowance,
 	}
 	if !a.Token.Empty() {
@@ -92,12 +97,14 @@ func (v *visit) savePreferences() error {
 // notices is what a page says after a form was done and the browser was sent on. The address holds a word of
 // this list only, so that nobody can make the console say something else.
 var notices = map[string]string{
-	"token":       "ReferralHero accepted the token. It is kept encrypted, and your campaigns were read.",
-	"preferences": "Saved.",
-	"refreshed":   "The list is what ReferralHero says now.",
-	"settings":    "Saved.",
-	"examined":    "Examined just now.",
-	"running":     "An import into this campaign was running already. Here it is.",
+	"token":           "ReferralHero accepted the token. It is kept encrypted, and your campaigns were read.",
+	"preferences":     "Saved.",
+	"webhook-address": "The address is made. Give it to ReferralHero as described below.",
+	"webhook-secret":  "The secret key is kept encrypted. Press Test in ReferralHero to see that it is the right one.",
+	"refreshed":       "The list is what ReferralHero says now.",
+	"settings":        "Saved.",
+	"examined":        "Examined just now.",
+	"running":         "An import into this campaign was running already. Here it is.",
 }
 
 func (v *visit) notice() string { return notices[v.r.URL.Query().Get("done")] }

@@ -20,6 +20,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/doctor"
 	"github.com/referralbridge/referralbridge/internal/erasure"
 	"github.com/referralbridge/referralbridge/internal/importer"
+	"github.com/referralbridge/referralbridge/internal/inbox"
 	"github.com/referralbridge/referralbridge/internal/invoke"
 	"github.com/referralbridge/referralbridge/internal/oidc"
 	"github.com/referralbridge/referralbridge/internal/queue"
@@ -83,6 +84,7 @@ func newConsole(s settings, cloud aws.Config) *console {
 		BaseURL: s.baseURL, Simulator: s.simulator, Now: time.Now,
 		SignIns:     signin.Service{Store: rows, Issuer: newIssuer(s, secret)},
 		Accounts:    campaigns,
+		Webhooks:    inbox.Service{Webhooks: rows, BaseURL: s.baseURL, Now: time.Now},
 		Campaigns:   campaigns,
 		Connections: connections,
 		Imports:     imports,
