@@ -315,6 +315,19 @@ func TestOthersInOrg(t *testing.T) {
 	}
 }
 
+// TestCopied is a sandbox that was copied from the org: its messages are ignored, and told of.
+func TestCopied(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.begin()
+	w.switches(func(s *simorg.Switches) { s.OutboundClonedOrgID = "00D5g000004Copy" })
+	w.opportunity()
+	s := w.state()
+	if s.State != plumbing.Working || s.Copy == nil || s.Copy.Details[0][:15] != "00D5g000004Copy" || !s.SeenAt.IsZero() || len(s.Troubles()) != 1 {
+		t.Errorf("it is %+v", s)
+	}
+}
+
 // TestManyVersions makes room for a version of the flow when there are nearly as many as there can be.
 func TestManyVersions(t *testing.T) {
 	t.Parallel()

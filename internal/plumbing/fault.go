@@ -28,6 +28,7 @@ const (
 	FieldsMissing      Fault = "fields_missing"
 	RemovalRefused     Fault = "removal_refused"
 	Refused            Fault = "refused"
+	OrgCopied          Fault = "org_copied"
 )
 
 // passing reports whether a fault is over by itself, or with the connection's own trouble.
@@ -110,6 +111,9 @@ var told = map[Fault]words{
 		"Install again here.", outboundMessages, true, true},
 	RemovalRefused: {"The org did not let us remove everything", stays, anAdministrator,
 		"Under Setup > Flows, deactivate and delete the flow; then delete the message under Setup > Outbound Messages.", flows, false, false},
+	OrgCopied: {"Another org sends messages to the address of this connection", stays, "An administrator of that org",
+		"It is most likely a sandbox that was copied from this org, with the flow. Deactivate the flow there, under Setup > Flows. To use the sandbox too, connect it as an org of its own.",
+		nowhere, false, false},
 	Refused: {"Salesforce refused for a reason that we do not know", slower, ourSupport, "Salesforce's code says why. Try again, and tell us if it stays.", nowhere, true, true},
 }
 

@@ -36,7 +36,7 @@ func (t *turn) prepare(ctx context.Context) (time.Duration, error) {
 		return again, err
 	}
 	if slices.ContainsFunc(limited, func(word string) bool { return strings.Contains(edition, word) }) {
-		i.Route, i.Details = PollOnly, []string{edition}
+		i.Route, i.Edition = PollOnly, edition
 		return t.rest(), nil
 	}
 	visible, err := t.org.Fields(ctx, object)
@@ -52,7 +52,7 @@ func (t *turn) prepare(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return again, err
 	}
-	i.Route, i.Stage = ByDeployment, Comparing
+	i.Route, i.Edition, i.Stage = ByDeployment, "", Comparing
 	if missing != nil {
 		i.Route, i.Fault, i.Details = ByHand, RightsMissing, missing
 	}
@@ -96,9 +96,7 @@ func (t *turn) missing(ctx context.Context) ([]string, error) {
 func (t *turn) rest() time.Duration {
 	i := t.i
 	i.Stage, i.Mend, i.Tries, i.Rounds, i.CheckedAt = Resting, false, 0, 0, t.s.Now()
-	if i.Route != PollOnly {
-		i.Fault, i.Details = "", nil
-	}
+	i.Fault, i.Details = "", nil
 	return day
 }
 

@@ -168,6 +168,25 @@ func TestTwoWorkers(t *testing.T) {
 	}
 }
 
+// TestEnsure begins once, and leaves alone what was begun.
+func TestEnsure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for range 2 {
+		if err := w.service.Ensure(t.Context(), account, connection); err != nil {
+			t.Fatal(err)
+		}
+		w.whole(w.settle())
+	}
+	w.counted()
+	if err := w.service.Ensure(t.Context(), account, connection); err != nil {
+		t.Fatal(err)
+	}
+	if w.settle(); len(w.counted()) != 0 {
+		t.Error("the org was asked for nothing")
+	}
+}
+
 func TestInstallTwice(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -366,8 +385,7 @@ func TestRightsGranted(t *testing.T) {
 	w.switches(func(s *simorg.Switches) { s.MissingPermissions = simorg.Names{"ManageInteraction"} })
 	w.begin()
 	w.switches(func(s *simorg.Switches) { s.MissingPermissions = nil })
-	w.check()
-	w.whole(w.settle())
+	w.whole(w.wait(time.Hour))
 }
 
 func TestRefused(t *testing.T) {
@@ -412,8 +430,7 @@ func TestRefused(t *testing.T) {
 				s = w.begin()
 			}
 			if s.State == plumbing.NeedsHands {
-				w.check()
-				s = w.settle()
+				s = w.wait(time.Hour)
 			}
 			w.whole(s)
 		})

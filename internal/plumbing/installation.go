@@ -46,10 +46,11 @@ type Installation struct {
 	Account    bridge.AccountID
 	Connection bridge.ConnectionID
 
-	Wish  Wish
-	Route Route
-	Stage Stage
-	Mend  bool // differences are put right; else they are shown
+	Wish    Wish
+	Route   Route
+	Edition string // of an org that is polled only
+	Stage   Stage
+	Mend    bool // differences are put right; else they are shown
 
 	Name   string        // of flow and message; empty until it was chosen, and never changed then
 	Hook   bridge.Secret // token of the address that messages go to

@@ -105,11 +105,16 @@ func (t *turn) leave(err error) time.Duration {
 	if i.Name == "" {
 		return never
 	}
-	i.Fault, i.Details = RemovalRefused, []string{"Flow: " + label(i.Name), "Outbound message: " + label(i.Name)}
+	i.Fault, i.Details = RemovalRefused, left(*i)
 	if code := bridge.CodeOf(err); code != "" {
 		i.Details = append(i.Details, code)
 	}
 	return never
+}
+
+// left names what an installation may have left in the org.
+func left(i Installation) []string {
+	return []string{"Flow: " + label(i.Name), "Outbound message: " + label(i.Name)}
 }
 
 // Leave takes flow and message out of an org that is about to be disconnected: it does so at once, since there will be

@@ -125,7 +125,7 @@ func TestRemoveRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := w.settle()
-	if s.State != plumbing.Left || faultOf(s) != plumbing.RemovalRefused || !slices.Contains(s.Trouble.Details, "Flow: RH Opportunity Stage") {
+	if s.State != plumbing.Left || faultOf(s) != plumbing.RemovalRefused || !slices.Equal(s.Stays, []string{"Flow: RH Opportunity Stage", "Outbound message: RH Opportunity Stage"}) {
 		t.Fatalf("it is %+v, %+v", s, s.Trouble)
 	}
 	if _, err := w.store.InstalledHook(t.Context(), w.get().Hook); err != nil {

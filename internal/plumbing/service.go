@@ -104,13 +104,28 @@ func (s Service) Begin(ctx context.Context, account bridge.AccountID, id bridge.
 		return err
 	}
 	return s.order(ctx, op, account, id, func(i *Installation) error {
-		if i.Hook.Empty() || i.Wish != Installed {
+		if i.Hook.Empty() {
 			i.Hook = bridge.NewToken()
+		}
+		if i.Wish != Installed {
+			i.Deployment = "" // which a removal may have cancelled
 		}
 		i.Wish, i.Stage = Installed, Preparing
 		i.renew(s.Now())
 		return nil
 	})
+}
+
+// Ensure is Begin for who does not know whether it was begun before: what is installed, or on its way, is left as it is.
+func (s Service) Ensure(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID) error {
+	i, err := s.Installations.Installation(ctx, account, id)
+	if err == nil && i.Wish == Installed {
+		return nil
+	}
+	if err != nil && bridge.KindOf(err) != bridge.NotFound {
+		return bridge.E("plumbing.Ensure", "", err)
+	}
+	return s.Begin(ctx, account, id)
 }
 
 // renew forgets what kept an installation, since somebody asks for it again.
@@ -198,9 +213,6 @@ func (s Service) Check(ctx context.Context, account bridge.AccountID, id bridge.
 		return Status{}, bridge.E(op, "", err)
 	}
 	err = s.change(ctx, op, account, id, func(i *Installation) error {
-		if i.Route != ByDeployment && (i.Stage == Resting || i.Stage == Comparing) {
-			i.Stage = Preparing
-		}
 		i.Tries = 0
 		return nil
 	})

@@ -31,8 +31,9 @@ type Status struct {
 	Changing bool      // the address is being replaced
 	// FormerEnds is until when the address before still works; zero if there is none.
 	FormerEnds time.Time
-	Copy       bridge.SalesforceID // an org that sends to our address too: a sandbox copied from this one; else empty
-	Manual     []Screen            // what an administrator does by hand; nil if nobody has to
+	Copy       *Trouble // another org sends to our address too: a sandbox that was copied from this one; else nil
+	Manual     []Screen // what an administrator does by hand; nil if nobody has to
+	Stays      []string // what is left in an org after a removal that did not succeed, or not yet
 }
 
 // Status tells how the installation of a connection is, without asking the org.
@@ -51,7 +52,7 @@ func (s Service) Status(ctx context.Context, account bridge.AccountID, id bridge
 	}
 	status := Status{
 		State: i.State(), Since: i.Since, Mode: PollAlone, Trouble: trouble(i, c), Checked: i.CheckedAt, Next: i.DueAt,
-		Changing: !i.Former.Empty(),
+		Changing: !i.Former.Empty(), Edition: i.Edition,
 	}
 	if i.Name != "" {
 		status.Name = label(i.Name)
@@ -59,22 +60,33 @@ func (s Service) Status(ctx context.Context, account bridge.AccountID, id bridge
 	if i.sends() {
 		status.Mode = MessagesAndPoll
 	}
-	if i.Route == PollOnly && len(i.Details) > 0 {
-		status.Edition = i.Details[0]
-	}
 	if i.Deployment != "" {
 		status.Sent = i.DeployedAt
 	}
 	if s.Now().Before(i.FormerEnds) {
 		status.FormerEnds = i.FormerEnds
 	}
+	if i.Wish == Removed && i.Name != "" {
+		status.Stays = left(i)
+	}
 	if status.State == NeedsHands {
 		status.Manual = s.Manual(i, c)
 	}
-	if err := s.listened(ctx, i, &status); err != nil {
+	if err := s.listened(ctx, i, c, &status); err != nil {
 		return Status{}, bridge.E(op, "", err)
 	}
 	return status, nil
+}
+
+// Troubles are all that is wrong.
+func (s Status) Troubles() []Trouble {
+	var all []Trouble
+	for _, t := range []*Trouble{s.Trouble, s.Copy} {
+		if t != nil {
+			all = append(all, *t)
+		}
+	}
+	return all
 }
 
 // sends reports whether the org sends messages, as far as we know: also with what it lets them be worse than they
@@ -84,7 +96,7 @@ func (i Installation) sends() bool {
 }
 
 // listened adds what came in by the installation's addresses.
-func (s Service) listened(ctx context.Context, i Installation, status *Status) error {
+func (s Service) listened(ctx context.Context, i Installation, c bridge.Connection, status *Status) error {
 	for _, hook := range []bridge.Secret{i.Hook, i.Former} {
 		if hook.Empty() {
 			continue
@@ -100,7 +112,7 @@ func (s Service) listened(ctx context.Context, i Installation, status *Status) e
 			status.SeenAt = h.SeenAt
 		}
 		if h.Copy != "" {
-			status.Copy = h.Copy
+			status.Copy = trouble(Installation{Fault: OrgCopied, Details: []string{string(h.Copy)}}, c)
 		}
 	}
 	return nil

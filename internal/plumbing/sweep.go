@@ -2,7 +2,6 @@ package plumbing
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
@@ -39,9 +38,9 @@ func (s Sweep) Run(ctx context.Context) error {
 	if err != nil {
 		return bridge.E(op, "", err)
 	}
-	var failures error
-	for _, d := range due {
-		failures = errors.Join(failures, s.Jobs.Send(ctx, 0, Job{d.Account, d.Connection}))
+	jobs := make([]Job, len(due))
+	for i, d := range due {
+		jobs[i] = Job{d.Account, d.Connection}
 	}
-	return bridge.E(op, "", failures)
+	return bridge.E(op, "", s.Jobs.Send(ctx, 0, jobs...))
 }

@@ -51,8 +51,11 @@ func (s Service) Work(ctx context.Context, job Job) error {
 	if err != nil {
 		return bridge.E(op, "", err)
 	}
-	if i.Stage == Deploying {
+	switch {
+	case i.Stage == Deploying:
 		i.Stage = Comparing // a worker has died, and may have sent it
+	case i.Stage == Comparing && i.Route == ByHand:
+		i.Stage = Preparing // the user's rights may have changed
 	}
 	t := &turn{s: s, i: &i, c: c, org: s.Org(c)}
 	pause, failure := t.run(ctx)
@@ -124,6 +127,9 @@ func (t *turn) run(ctx context.Context) (time.Duration, error) {
 			return t.stuck(ctx, err)
 		}
 		t.i.Tries = 0
+		if t.i.Fault.passing() {
+			t.i.Fault, t.i.Details = "", nil
+		}
 		if pause != again {
 			return pause, nil
 		}

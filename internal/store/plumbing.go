@@ -14,6 +14,7 @@ import (
 type installationRecord struct {
 	Wish       plumbing.Wish       `dynamodbav:"wish"`
 	Route      plumbing.Route      `dynamodbav:"route"`
+	Edition    string              `dynamodbav:"edition"`
 	Stage      plumbing.Stage      `dynamodbav:"stage"`
 	Mend       bool                `dynamodbav:"mend"`
 	Name       string              `dynamodbav:"name"`
@@ -57,7 +58,7 @@ func (s *Store) Installation(ctx context.Context, account bridge.AccountID, id b
 		return plumbing.Installation{}, err
 	}
 	i := plumbing.Installation{
-		Account: account, Connection: id, Wish: r.Wish, Route: r.Route, Stage: r.Stage, Mend: r.Mend,
+		Account: account, Connection: id, Wish: r.Wish, Route: r.Route, Edition: r.Edition, Stage: r.Stage, Mend: r.Mend,
 		Name: r.Name, FormerEnds: fromMillis(r.FormerEnds), Currency: r.Currency, Message: r.Message, Flow: r.Flow, Draft: r.Draft,
 		Deployment: r.Deployment, DeployedAt: fromMillis(r.DeployedAt), Queued: r.Queued, Rounds: r.Rounds,
 		Definition: r.Definition, Version: r.FlowID, Number: r.Number, MessageID: r.MessageID,
@@ -81,7 +82,7 @@ func (s *Store) SaveInstallation(ctx context.Context, i plumbing.Installation) e
 	was := i.Revision
 	i.Revision++
 	r := installationRecord{
-		Wish: i.Wish, Route: i.Route, Stage: i.Stage, Mend: i.Mend,
+		Wish: i.Wish, Route: i.Route, Edition: i.Edition, Stage: i.Stage, Mend: i.Mend,
 		Name: i.Name, FormerEnds: millis(i.FormerEnds), Currency: i.Currency, Message: i.Message, Flow: i.Flow, Draft: i.Draft,
 		Deployment: i.Deployment, DeployedAt: millis(i.DeployedAt), Queued: i.Queued, Rounds: i.Rounds,
 		Definition: i.Definition, FlowID: i.Version, Number: i.Number, MessageID: i.MessageID,

@@ -12,7 +12,7 @@ import (
 
 func installation(at time.Time) plumbing.Installation {
 	return plumbing.Installation{
-		Account: "a_1", Connection: "c_1", Wish: plumbing.Installed, Route: plumbing.ByDeployment, Stage: plumbing.Landing, Mend: true,
+		Account: "a_1", Connection: "c_1", Wish: plumbing.Installed, Route: plumbing.ByDeployment, Edition: "Enterprise Edition", Stage: plumbing.Landing, Mend: true,
 		Name: "RH_Opportunity_Stage", Hook: bridge.NewSecret("new"), Former: bridge.NewSecret("old"), FormerEnds: at.Add(1 * time.Hour),
 		Currency: true, Message: true, Flow: true, Draft: true, Deployment: "0Af5g0000000001CAA", DeployedAt: at.Add(2 * time.Hour), Queued: true, Rounds: 1,
 		Definition: "3005g0000000001AAA", Version: "3015g0000000001AAA", Number: 3, MessageID: "04k5g0000000001AAA",
