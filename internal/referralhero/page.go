@@ -23,8 +23,9 @@ func (c *Client) Subscribers(ctx context.Context, token bridge.Secret, list brid
 	return c.page(ctx, "referralhero.Subscribers", token, subscribersOf(list), page)
 }
 
-// LastReferral returns when the subscriber's newest referral signed up, whatever became of it; the zero time if there
-// is none. Its errors are those of Subscriber.
+// LastReferral returns when the subscriber's newest referral signed up, be it pending, unconfirmed or confirmed; the zero
+// time if there is none. One that was taken out as unqualified does not count, nor does somebody who never verified.
+// Its errors are those of Subscriber.
 func (c *Client) LastReferral(ctx context.Context, token bridge.Secret, list bridge.CampaignID, id bridge.SubscriberID) (time.Time, bridge.Quota, error) {
 	const op = "referralhero.LastReferral"
 	if !plain(string(id)) {
@@ -36,7 +37,7 @@ func (c *Client) LastReferral(ctx context.Context, token bridge.Secret, list bri
 	}
 	var last time.Time
 	for _, s := range page.Subscribers {
-		if s.CreatedAt.After(last) {
+		if s.Verified && s.Status != "unqualified" && s.CreatedAt.After(last) {
 			last = s.CreatedAt
 		}
 	}

@@ -9,14 +9,18 @@ import (
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
 
-const (
-	// longestTurn is how long a turn lasts at most. Calls of a turn end before, by their deadline.
-	longestTurn = time.Minute
-	// settling is kept of a turn for writing down what came of it, and for clocks that differ.
-	settling = 10 * time.Second
-	// mostWrites is how many records one turn may write: as many as Salesforce takes in a call.
-	mostWrites = 1000
-)
+// mostWrites is how many records one turn may write: as many as Salesforce takes in a call.
+const mostWrites = 1000
+
+// lease is how long a turn lasts at most. Calls of a turn end before, by their deadline: the rest is for writing down
+// what came of them, and for clocks that differ.
+func (w Worker) lease() (turn, calls time.Duration) {
+	turn = w.Lease
+	if turn == 0 {
+		turn = time.Minute
+	}
+	return turn, turn * 5 / 6
+}
 
 // place is a connection whose orders are written one after the other.
 type place struct {
@@ -67,7 +71,8 @@ func (w Worker) seize(ctx context.Context, at place, of bridge.CampaignID, writi
 		was.Over++
 	}
 	next := was
-	next.Holder, next.Until = bridge.NewID("t"), w.Now().Add(longestTurn)
+	lease, _ := w.lease()
+	next.Holder, next.Until = bridge.NewID("t"), w.Now().Add(lease)
 	next.Writing, next.Of, next.Urgent = writing, of, time.Time{}
 	if err := w.Rows.TakeTurn(ctx, at.account, at.connection, next); err != nil {
 		return Turn{}, err
@@ -121,6 +126,9 @@ func (w Worker) end(ctx context.Context, at place, t Turn) {
 
 // rest waits a little, unless the context ends.
 func (w Worker) rest(ctx context.Context, pause time.Duration) error {
+	if w.Rest != nil {
+		return w.Rest(ctx, pause)
+	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()

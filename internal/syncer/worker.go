@@ -23,6 +23,10 @@ type Worker struct {
 	Jobs        func(ctx context.Context, delay time.Duration, jobs ...Job) error
 	Now         func() time.Time
 	Log         *slog.Logger
+	// Lease is how long a turn lasts at most; 0 means a minute.
+	Lease time.Duration
+	// Rest waits, unless the context ends. Nil does just that.
+	Rest func(ctx context.Context, pause time.Duration) error
 	// Bulk is how many changes of a run go by the Bulk API rather than by collections. 0 means 20,000.
 	Bulk int
 }

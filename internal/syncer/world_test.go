@@ -144,7 +144,7 @@ func (w *world) wire(bulk int) {
 	org := func(bridge.Connection) syncer.Org { return w.client }
 	w.worker = syncer.Worker{
 		Rows: w.store, Accounts: w.store, Campaigns: w.store, Connections: connections{w}, Layouts: w.store, Org: org, Hero: hero, Budget: rations,
-		Changes: w.changes, Jobs: w.jobs, Now: w.Now, Log: slog.New(slog.NewTextHandler(w.logs, nil)), Bulk: bulk,
+		Changes: w.changes, Jobs: w.jobs, Now: w.Now, Log: slog.New(slog.NewTextHandler(w.logs, nil)), Bulk: bulk, Lease: 10 * time.Second, Rest: w.rest,
 	}
 	w.service = syncer.Service{
 		Rows: w.store, Accounts: w.store, Campaigns: w.store, Connections: connections{w}, Layouts: w.store, Org: org, Hero: hero, Budget: rations,
@@ -240,6 +240,17 @@ func newTable(t *testing.T, endpoint string) *dynamodb.Client {
 		t.Fatalf("CreateTable: %v", err)
 	}
 	return db
+}
+
+// rest lets the clock run faster while somebody waits, but not so fast that a turn could end before the work in it.
+func (w *world) rest(ctx context.Context, pause time.Duration) error {
+	w.advance(pause)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(pause / 50):
+		return nil
+	}
 }
 
 // changes and jobs are the queues.

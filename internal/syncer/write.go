@@ -91,7 +91,8 @@ func (b *bench) part(ctx context.Context, items []*item, over int, run bool, tot
 		return err
 	}
 	defer b.w.end(ctx, b.place, turn)
-	calls, cancel := context.WithTimeout(ctx, longestTurn-settling)
+	_, lasts := b.w.lease()
+	calls, cancel := context.WithTimeout(ctx, lasts)
 	defer cancel()
 	p := &batch{b: b, turn: turn, run: run, cured: map[string]int{}, relook: map[bridge.Target]bool{}}
 	p.done = outcome{again: question{byID: map[bridge.SubscriberID]Hint{}, byCode: map[string]Hint{}}}
