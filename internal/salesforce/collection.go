@@ -73,22 +73,19 @@ func (c *Client) Write(ctx context.Context, layouts map[string]bridge.Layout, ch
 // collect sorts changes into collections, and refuses those that must not be sent.
 func collect(op string, e *encoder, changes []bridge.Change, results []bridge.Written) []collection {
 	var updates, contacts, leads, persons []int
-	ids, keys := map[bridge.SalesforceID]int{}, map[string]int{}
+	times := map[string]int{}
 	for _, change := range changes {
-		if change.ID != "" {
-			ids[change.ID]++
-		}
-		if key := change.Values[bridge.SubscriberKey]; key != "" && (change.ID == "" || change.Fields.Has(bridge.SubscriberKey)) {
-			keys[change.Target.Object()+key]++
+		for _, name := range identities(change) {
+			times[name]++
 		}
 	}
 	for i, change := range changes {
 		results[i].ID = change.ID
-		key := change.Values[bridge.SubscriberKey]
-		switch err := e.check(change); {
+		twice := slices.ContainsFunc(identities(change), func(name string) bool { return times[name] > 1 })
+		switch err := e.check(op, change); {
 		case err != nil:
-			results[i].Err = bridge.E(op, "", err)
-		case change.ID != "" && ids[change.ID] > 1, keys[change.Target.Object()+key] > 1 && (change.ID == "" || change.Fields.Has(bridge.SubscriberKey)):
+			results[i].Err = err
+		case twice: // and nobody knows which is the newer one
 			results[i].Err = bridge.E(op, bridge.Internal, errTwice)
 		case change.ID != "" && e.sent(change) == 0: // nothing to write
 		case change.ID != "":
@@ -119,6 +116,18 @@ func collect(op string, e *encoder, changes []bridge.Change, results []bridge.Wr
 	add(http.MethodPatch, path+"/Lead/"+e.key(bridge.ToLead), leads)
 	add(http.MethodPost, path, persons)
 	return collections
+}
+
+// identities are what no other change of a call may have: the record's id, and the SUB_ID that it gets.
+func identities(change bridge.Change) []string {
+	var names []string
+	if change.ID != "" {
+		names = append(names, string(change.ID))
+	}
+	if key := change.Values[bridge.SubscriberKey]; key != "" && (change.ID == "" || change.Fields.Has(bridge.SubscriberKey)) {
+		names = append(names, change.Target.Object()+" "+key)
+	}
+	return names
 }
 
 var (
@@ -196,10 +205,10 @@ func (o outcome) written(op string, id bridge.SalesforceID, creates bool) bridge
 			}
 		}
 		w.Err = e
-	case err == nil:
-		w.ID, w.Created = told, o.Created || creates
-	case id == "":
+	case err != nil || id != "" && told != id: // of another record, or of none
 		w.Err = bridge.E(op, bridge.UnknownOutcome, errResults)
+	default:
+		w.ID, w.Created = told, o.Created || creates
 	}
 	return w
 }

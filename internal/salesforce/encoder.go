@@ -64,8 +64,7 @@ var (
 )
 
 // check refuses a change that would spoil the call it is in, or make a record that nobody finds again.
-func (e *encoder) check(change bridge.Change) error {
-	const op = "salesforce.check"
+func (e *encoder) check(op string, change bridge.Change) error {
 	f, known := e.forms[change.Target]
 	switch {
 	case !known:
@@ -75,14 +74,14 @@ func (e *encoder) check(change bridge.Change) error {
 	case change.ID == "" && !f.visible.Has(bridge.SubscriberKey):
 		return hiddenKey(op, change.Target)
 	}
-	return e.checkNumbers(change)
+	return e.checkNumbers(op, change)
 }
 
-func (e *encoder) checkNumbers(change bridge.Change) error {
+func (e *encoder) checkNumbers(op string, change bridge.Change) error {
 	sent := e.sent(change)
 	for i, field := range bridge.Fields {
 		if value := change.Values[i]; field.Type == bridge.NumberField && value != "" && sent.Has(i) && !isNumber(value) {
-			return bridge.E("salesforce.check", bridge.Internal, errNumber)
+			return bridge.E(op, bridge.Internal, errNumber)
 		}
 	}
 	return nil

@@ -41,10 +41,12 @@ func (r *row) UnmarshalJSON(b []byte) error {
 		rest = strings.TrimLeft(rest, ": \t\r\n")
 		value, rest = cut(rest)
 		rest = strings.TrimLeft(rest, ", \t\r\n")
-		if column, known := r.columns[strings.Trim(name, `"`)]; known {
-			if err := r.set(column, value); err != nil {
-				return err
-			}
+		name, err := unquote(name)
+		if column, known := r.columns[name]; known && err == nil {
+			err = r.set(column, value)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -91,12 +93,9 @@ func (r *row) set(column int, value string) error {
 		r.person = value == "true"
 		return nil
 	}
-	if strings.HasPrefix(value, `"`) {
-		if strings.IndexByte(value, '\\') < 0 {
-			value = value[1 : len(value)-1]
-		} else if err := json.Unmarshal([]byte(value), &value); err != nil {
-			return errRow
-		}
+	value, err := unquote(value)
+	if err != nil {
+		return err
 	}
 	switch column {
 	case columnID:
@@ -111,6 +110,21 @@ func (r *row) set(column int, value string) error {
 		r.values[column] = canonical(bridge.Fields[column].Type, value)
 	}
 	return nil
+}
+
+// unquote returns what a JSON string says; any other value stays.
+func unquote(value string) (string, error) {
+	if !strings.HasPrefix(value, `"`) {
+		return value, nil
+	}
+	if strings.IndexByte(value, '\\') < 0 {
+		return value[1 : len(value)-1], nil
+	}
+	var text string
+	if json.Unmarshal([]byte(value), &text) != nil {
+		return "", errRow
+	}
+	return text, nil
 }
 
 // canonical writes a value as bridge.Values says. What cannot be one of the type stays as it is, and so differs from

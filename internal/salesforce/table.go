@@ -49,7 +49,7 @@ func (t *table) check(op string, change bridge.Change) error {
 	case t.create && change.Values[bridge.SubscriberKey] == "", !t.create && change.ID == "":
 		return bridge.E(op, bridge.Internal, errPerson)
 	}
-	return bridge.E(op, "", t.encoder.checkNumbers(change))
+	return t.encoder.checkNumbers(op, change)
 }
 
 func (t *table) appendHeader(b []byte) []byte {
