@@ -2,6 +2,7 @@ package plumbing_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -310,6 +311,33 @@ func TestOthersInOrg(t *testing.T) {
 			}
 			if found := w.records("/tooling", "SELECT Id FROM FlowDefinition"); (len(found) == 0) != tc.shared {
 				t.Errorf("the org's flows are %v", found)
+			}
+		})
+	}
+}
+
+// TestCurrencies names the currency in the message of an org that has several, also if it gets them later.
+func TestCurrencies(t *testing.T) {
+	t.Parallel()
+	for name, later := range map[string]bool{"from the beginning": false, "later": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			if !later {
+				w.org.UseCurrencies()
+			}
+			w.begin()
+			if has := slices.Contains(w.ours().Fields, "CurrencyIsoCode"); has == later {
+				t.Errorf("the message has the currency: %t", has)
+			}
+			w.org.UseCurrencies()
+			w.counted()
+			w.whole(w.wait(24 * time.Hour))
+			if !slices.Contains(w.ours().Fields, "CurrencyIsoCode") {
+				t.Error("the message lacks the currency")
+			}
+			if deployed := slices.Contains(w.counted(), "POST /metadata/deployRequest"); deployed != later {
+				t.Errorf("deployed anew: %t", deployed)
 			}
 		})
 	}

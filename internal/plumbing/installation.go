@@ -80,8 +80,7 @@ type Installation struct {
 	Since     time.Time // its State is what it is
 	BeganAt   time.Time // somebody last asked for it
 	CheckedAt time.Time // the org was last compared to the end
-	BusyUntil time.Time // a worker is at it, or died
-	DueAt     time.Time // zero if there is nothing to do
+	DueAt     time.Time // when to go on, also if a worker that is at it dies; zero if there is nothing to do
 	Revision  int       // rises with each change
 }
 

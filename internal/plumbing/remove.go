@@ -92,7 +92,7 @@ func (t *turn) gone(ctx context.Context) (time.Duration, error) {
 	}
 	*i = Installation{
 		Account: i.Account, Connection: i.Connection, Wish: Removed, Stage: Gone, Since: i.Since, BeganAt: i.BeganAt,
-		BusyUntil: i.BusyUntil, DueAt: i.DueAt, Revision: i.Revision,
+		DueAt: i.DueAt, Revision: i.Revision,
 	}
 	return never, nil
 }

@@ -72,7 +72,7 @@ func (s Service) change(ctx context.Context, op string, account bridge.AccountID
 		if err := change(&i); err != nil {
 			return err
 		}
-		i.DueAt, i.BusyUntil = s.Now(), time.Time{}
+		i.DueAt = s.Now()
 		i.note(before, s.Now())
 		if err = s.Installations.SaveInstallation(ctx, i); bridge.KindOf(err) != bridge.Conflict {
 			break

@@ -42,12 +42,14 @@ func (s Service) Work(ctx context.Context, job Job) error {
 		return nil
 	}
 	before := i.State()
-	i.BusyUntil = now.Add(lease)
-	i.DueAt = i.BusyUntil
+	i.DueAt = now.Add(lease)
 	if err := s.save(ctx, &i); err != nil {
 		return yielded(op, err)
 	}
 	c, err := s.Connections.Connection(ctx, job.Account, job.Connection)
+	if bridge.KindOf(err) == bridge.NotFound {
+		c, err = bridge.Connection{Status: bridge.Disconnected}, nil
+	}
 	if err != nil {
 		return bridge.E(op, "", err)
 	}
@@ -59,7 +61,7 @@ func (s Service) Work(ctx context.Context, job Job) error {
 	}
 	t := &turn{s: s, i: &i, c: c, org: s.Org(c)}
 	pause, failure := t.run(ctx)
-	i.BusyUntil, i.DueAt = time.Time{}, time.Time{}
+	i.DueAt = time.Time{}
 	if pause >= 0 {
 		i.DueAt = s.Now().Add(pause)
 	}
@@ -69,9 +71,7 @@ func (s Service) Work(ctx context.Context, job Job) error {
 		return yielded(op, err)
 	}
 	if pause >= 0 && pause <= longest {
-		if err := s.Jobs.Send(ctx, pause, job); err != nil && failure == nil {
-			return nil // the sweep finds it due
-		}
+		_ = s.Jobs.Send(ctx, pause, job) // if that fails, the sweep finds it due
 	}
 	return bridge.E(op, "", failure)
 }

@@ -39,7 +39,6 @@ type installationRecord struct {
 	Since      int64               `dynamodbav:"since"`
 	BeganAt    int64               `dynamodbav:"beganAt"`
 	CheckedAt  int64               `dynamodbav:"checkedAt"`
-	BusyUntil  int64               `dynamodbav:"busyUntil"`
 	Revision   int                 `dynamodbav:"version"`
 	Shard      string              `dynamodbav:"shard,omitempty"` // as long as there is something to do
 	DueAt      int64               `dynamodbav:"dueAt,omitempty"`
@@ -63,7 +62,7 @@ func (s *Store) Installation(ctx context.Context, account bridge.AccountID, id b
 		Deployment: r.Deployment, DeployedAt: fromMillis(r.DeployedAt), Queued: r.Queued, Rounds: r.Rounds,
 		Definition: r.Definition, Version: r.FlowID, Number: r.Number, MessageID: r.MessageID,
 		Fault: r.Fault, Details: r.Details, Tries: r.Tries, Since: fromMillis(r.Since), BeganAt: fromMillis(r.BeganAt),
-		CheckedAt: fromMillis(r.CheckedAt), BusyUntil: fromMillis(r.BusyUntil), DueAt: fromMillis(r.DueAt), Revision: r.Revision,
+		CheckedAt: fromMillis(r.CheckedAt), DueAt: fromMillis(r.DueAt), Revision: r.Revision,
 	}
 	var err error
 	if i.Hook, err = s.unseal(ctx, r.Hook, installationSeal(i, "hook")); err != nil {
@@ -87,7 +86,7 @@ func (s *Store) SaveInstallation(ctx context.Context, i plumbing.Installation) e
 		Deployment: i.Deployment, DeployedAt: millis(i.DeployedAt), Queued: i.Queued, Rounds: i.Rounds,
 		Definition: i.Definition, FlowID: i.Version, Number: i.Number, MessageID: i.MessageID,
 		Fault: i.Fault, Details: i.Details, Tries: i.Tries, Since: millis(i.Since), BeganAt: millis(i.BeganAt),
-		CheckedAt: millis(i.CheckedAt), BusyUntil: millis(i.BusyUntil), Revision: i.Revision,
+		CheckedAt: millis(i.CheckedAt), Revision: i.Revision,
 	}
 	if !i.DueAt.IsZero() {
 		r.Shard, r.DueAt = installationLine.shard(i.Account), millis(i.DueAt)

@@ -17,7 +17,7 @@ func installation(at time.Time) plumbing.Installation {
 		Currency: true, Message: true, Flow: true, Draft: true, Deployment: "0Af5g0000000001CAA", DeployedAt: at.Add(2 * time.Hour), Queued: true, Rounds: 1,
 		Definition: "3005g0000000001AAA", Version: "3015g0000000001AAA", Number: 3, MessageID: "04k5g0000000001AAA",
 		Fault: plumbing.FlowInactive, Details: []string{"RH Opportunity Stage"}, Tries: 2, Since: at.Add(3 * time.Hour), BeganAt: at.Add(4 * time.Hour),
-		CheckedAt: at.Add(5 * time.Hour), BusyUntil: at.Add(6 * time.Hour), DueAt: at.Add(7 * time.Hour),
+		CheckedAt: at.Add(5 * time.Hour), DueAt: at.Add(7 * time.Hour),
 	}
 }
 
