@@ -34,6 +34,12 @@ const (
 	RightsMissing   Check = "rights_missing"
 	EditionLimited  Check = "edition_limited"
 	DuplicateRule   Check = "duplicate_rule"
+
+	// Of ReferralHero's fields, where they were chosen.
+	OurFieldsGone   Check = "our_fields_gone"
+	OurFieldsHidden Check = "our_fields_hidden"
+	OurFieldsDiffer Check = "our_fields_differ"
+	OurSetMissing   Check = "our_set_missing"
 )
 
 // Advice is a finding in words.
@@ -49,6 +55,8 @@ type Advice struct {
 	Link    string   `json:"link,omitempty"`  // to that place
 	// Reconnect says that consenting again puts it right, by itself or as the last step.
 	Reconnect bool `json:"reconnect,omitempty"`
+	// Repair says that repairing the fields puts it right, by itself or as the last step.
+	Repair bool `json:"repair,omitempty"`
 }
 
 const (
@@ -123,19 +131,32 @@ var words = map[Check]advice{
 		"Give the user the right to read the object Account, if you want such filters.", permissionSets, false},
 	SalesHidden: {Later, "The connected user may not read opportunities or their contact roles", "No opportunity can move a referral.", anAdministrator,
 		"Give the user the right to read these objects.", permissionSets, false},
-	RightsMissing: {Later, "The connected user may not set up the org", "Nothing today. Adding ReferralHero's fields to contacts will need it, or an administrator who adds them by hand.", anAdministrator,
+	RightsMissing: {Later, "The connected user may not set up the org", "We can neither add ReferralHero's fields to this org nor repair them. An administrator can add them by hand.", anAdministrator,
 		"Give the user these permissions, for as long as it takes to set up.", permissionSets, false},
-	EditionLimited: {Later, "Apps cannot add fields in this edition", "Nothing today. ReferralHero's fields will have to be added to contacts by hand, and stages be looked up instead of reported.",
-		"Nobody: it is a limit of the edition", "There will be instructions for it.", companyInformation, false},
-	DuplicateRule: {Later, "A duplicate rule watches over contacts", "Nothing today. It may refuse contacts that are going to be created from new subscribers.", anAdministrator,
+	EditionLimited: {Later, "Apps cannot add fields in this edition", "ReferralHero's fields have to be added to contacts by hand, and stages are looked up instead of reported.",
+		"Nobody: it is a limit of the edition", "The page of the fields lists what an administrator has to add.", companyInformation, false},
+	DuplicateRule: {Later, "A duplicate rule watches over contacts", "It may refuse contacts that are created from new subscribers.", anAdministrator,
 		"Decide whether the rule may stop the connected user, or should only report.", duplicateRules, false},
+	OurFieldsGone: {Limiting, "Some of ReferralHero's fields are not there", fieldsWait, "You, or an administrator where fields are added by hand",
+		"Somebody deleted them, or they were not added yet. Repair the fields, or add those by hand that we cannot add.", contactFields, false},
+	OurFieldsHidden: {Limiting, "The connected user does not see some of ReferralHero's fields", fieldsWait, "You, or an administrator of the Salesforce org",
+		"Field-level security hides them. Repair the fields, or make them visible and editable for the user.", permissionSets, false},
+	OurFieldsDiffer: {Limiting, "Some of ReferralHero's fields are not as they have to be", fieldsWait, anAdministrator,
+		"The user may not edit them, or their types, lengths or uniqueness were changed. The page of the fields says which it is.", contactFields, false},
+	OurSetMissing: {Limiting, "The connected user does not have our permission set any more", fieldsWait, "You, or an administrator of the Salesforce org",
+		"Repair the fields, or assign the permission set to the user again.", permissionSets, false},
 }
+
+// repaired are the checks that repairing the fields puts right.
+var repaired = map[Check]bool{OurFieldsGone: true, OurFieldsHidden: true, OurSetMissing: true}
+
+const fieldsWait = "These fields are not kept up to date. The others are, and these are filled in as soon as they can be written."
 
 // about puts a finding at a connection into words.
 func (w advice) about(f Finding, c bridge.Connection) Advice {
 	a := Advice{
 		Check: f.Check, Level: w.level, Title: w.title, Effect: w.effect, Who: w.who, Remedy: w.remedy,
-		Details: f.Details, Setup: w.place.name, Reconnect: w.reconnect,
+		Details: f.Details, Setup: w.place.name, Reconnect: w.reconnect, Repair: repaired[f.Check],
 	}
 	if w.place.path != "" && c.Instance != "" {
 		a.Link = c.Instance + "/lightning/setup/" + w.place.path

@@ -24,6 +24,25 @@ type patient struct {
 	used, most     int
 	err            error // of the first question
 	permissionsErr error
+
+	unwritten  bridge.FieldSet // of ReferralHero's fields
+	existing   string          // of those
+	unassigned bool
+	lookErr    error // of the questions about them
+	setupErr   error
+}
+
+func (p patient) Look(_ context.Context, l bridge.Layout) (bridge.Layout, error) {
+	l.Visible = bridge.EveryField &^ p.unwritten
+	return l, p.lookErr
+}
+
+func (p patient) Existing(context.Context, string, []string) ([]string, error) {
+	return strings.Fields(p.existing), p.setupErr
+}
+
+func (p patient) Holds(context.Context, bridge.SalesforceID, string) (bool, error) {
+	return !p.unassigned, p.setupErr
 }
 
 func (p patient) Edition(context.Context) (string, error) {
@@ -85,7 +104,7 @@ func TestExamine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			report, err := examine(t.Context(), tc.org)
+			report, err := examine(t.Context(), tc.org, "005", nil)
 			if bridge.KindOf(err) != tc.err {
 				t.Fatalf("error: %v, want %q", err, tc.err)
 			}

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
@@ -28,17 +29,19 @@ var rights = []struct{ name, label string }{
 
 // examination collects what one examination finds.
 type examination struct {
-	ctx    context.Context
-	org    Org
-	report Report
+	ctx     context.Context
+	org     Org
+	user    bridge.SalesforceID
+	layouts []bridge.Layout
+	report  Report
 }
 
 // examine asks an org one thing after the other. What it refuses for a reason that concerns every question ends the
 // examination.
-func examine(ctx context.Context, org Org) (Report, error) {
-	e := examination{ctx: ctx, org: org}
+func examine(ctx context.Context, org Org, user bridge.SalesforceID, layouts []bridge.Layout) (Report, error) {
+	e := examination{ctx: ctx, org: org, user: user, layouts: layouts}
 	var err error
-	for _, look := range []func() error{e.edition, e.contacts, e.companies, e.sales, e.rights, e.duplicates} {
+	for _, look := range []func() error{e.edition, e.contacts, e.companies, e.sales, e.rights, e.duplicates, e.ours} {
 		if err = look(); err != nil {
 			break
 		}
@@ -164,4 +167,80 @@ func (e *examination) duplicates() error {
 		e.find(DuplicateRule, active...)
 	}
 	return err
+}
+
+// integrationSet is the name of the permission set that lets the connected user edit ReferralHero's fields; a number may
+// follow.
+const integrationSet = "RH_Integration"
+
+// ours looks for ReferralHero's fields, where they were chosen: which of them are gone, hidden, or something else.
+func (e *examination) ours() error {
+	var gone, unseen, other []string
+	for _, layout := range e.layouts {
+		seen, err := e.org.Look(e.ctx, layout)
+		if hidden(err) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		missing := map[string]bool{}
+		for i, name := range layout.Names {
+			missing[name] = name != "" && !seen.Visible.Has(i)
+		}
+		g, u, o, err := e.explain(layout.Object, layout.Names[:], missing)
+		if err != nil {
+			return err
+		}
+		gone, unseen, other = append(gone, g...), append(unseen, u...), append(other, o...)
+	}
+	for _, f := range []Finding{{OurFieldsGone, gone}, {OurFieldsHidden, unseen}, {OurFieldsDiffer, other}} {
+		if f.Details != nil {
+			e.find(f.Check, f.Details...)
+		}
+	}
+	if unseen == nil {
+		return nil
+	}
+	holds, err := e.org.Holds(e.ctx, e.user, integrationSet)
+	if err == nil && !holds {
+		e.find(OurSetMissing, integrationSet)
+	}
+	if untold(err) {
+		return nil
+	}
+	return err
+}
+
+// explain says of the fields that cannot be written why that is, with the object before their names.
+func (e *examination) explain(object string, names []string, missing map[string]bool) (gone, unseen, other []string, err error) {
+	asked := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !missing[name] })
+	if len(asked) == 0 {
+		return nil, nil, nil, nil
+	}
+	visible, err := e.org.Fields(e.ctx, object)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	existing, err := e.org.Existing(e.ctx, object, asked)
+	if untold(err) { // then hidden and gone look the same
+		existing, err = asked, nil
+	}
+	for _, name := range asked {
+		full := object + "." + name
+		switch {
+		case contains(visible, name):
+			other = append(other, full)
+		case contains(existing, name):
+			unseen = append(unseen, full)
+		default:
+			gone = append(gone, full)
+		}
+	}
+	return gone, unseen, other, err
+}
+
+// contains reports whether a list has an API name, which is the same in any letters.
+func contains(list []string, name string) bool {
+	return slices.ContainsFunc(list, func(one string) bool { return strings.EqualFold(one, name) })
 }

@@ -10,6 +10,7 @@ import (
 
 // Org is an org as its connected user sees it.
 type Org interface {
+	ours
 	Edition(context.Context) (string, error)
 	// Fields returns the names of an object's visible fields; NotFound if the object may not be read.
 	Fields(ctx context.Context, object string) ([]string, error)
@@ -19,6 +20,16 @@ type Org interface {
 	DuplicateRules(ctx context.Context, object string) ([]string, error)
 	// Usage returns how many API calls were used in 24 hours, and how many there are; zeros if nobody said.
 	Usage() (used, most int)
+}
+
+// ours is what an org says of what we have added to it.
+type ours interface {
+	// Look returns the layout with those of ReferralHero's fields that the user may write now.
+	Look(context.Context, bridge.Layout) (bridge.Layout, error)
+	// Existing returns those of the API names that custom fields of an object have, whoever may see them.
+	Existing(ctx context.Context, object string, names []string) ([]string, error)
+	// Holds reports whether a user has a permission set whose name begins so.
+	Holds(ctx context.Context, user bridge.SalesforceID, set string) (bool, error)
 }
 
 type connections interface {
@@ -37,6 +48,8 @@ type Service struct {
 	Connections connections
 	Reports     reports
 	Org         func(bridge.Connection) Org // the org behind a connection
+	// Layout returns where ReferralHero's fields are on an object; NotFound if there are none. It may be nil.
+	Layout func(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID, object string) (bridge.Layout, error)
 	// Installed tells what is wrong with what we have installed in an org, as far as that is known without asking it. It
 	// may be nil.
 	Installed func(context.Context, bridge.Connection) ([]Advice, error)
@@ -80,7 +93,11 @@ func (s Service) Examine(ctx context.Context, account bridge.AccountID, id bridg
 	if c.Status == bridge.Disconnected {
 		return Review{}, bridge.Say(op, bridge.NotFound, "", "This Salesforce account was disconnected. Connect the org again.")
 	}
-	report, err := examine(ctx, s.Org(c))
+	layouts, err := s.layouts(ctx, c)
+	if err != nil {
+		return Review{}, bridge.E(op, "", err)
+	}
+	report, err := examine(ctx, s.Org(c), c.User, layouts)
 	if err != nil {
 		return Review{}, bridge.E(op, "", err)
 	}
@@ -98,4 +115,22 @@ func (s Service) Examine(ctx context.Context, account bridge.AccountID, id bridg
 		return Review{}, bridge.E(op, "", err)
 	}
 	return s.review(ctx, op, c, report)
+}
+
+// layouts are those of the objects that may carry ReferralHero's fields.
+func (s Service) layouts(ctx context.Context, c bridge.Connection) ([]bridge.Layout, error) {
+	if s.Layout == nil {
+		return nil, nil
+	}
+	var found []bridge.Layout
+	for _, object := range []string{bridge.ToContact.Object(), bridge.ToLead.Object()} {
+		layout, err := s.Layout(ctx, c.Account, c.ID, object)
+		if err != nil && bridge.KindOf(err) != bridge.NotFound {
+			return nil, err
+		}
+		if err == nil {
+			found = append(found, layout)
+		}
+	}
+	return found, nil
 }

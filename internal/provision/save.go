@@ -27,7 +27,9 @@ func (s Service) settle(ctx context.Context, setup *Setup, seen map[string]sight
 		was := layout
 		layout.Account, layout.Connection, layout.Object = setup.Account, setup.Connection, object
 		for _, f := range setup.of(object) {
-			layout.Names[f.Index] = f.Name
+			if layout.Names[f.Index] = f.Name; next == Removed {
+				layout.Names[f.Index] = ""
+			}
 		}
 		layout = written(setup.of(object), at.Fit(layout))
 		if layout != was {

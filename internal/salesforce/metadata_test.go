@@ -90,6 +90,9 @@ func TestFieldsAreMade(t *testing.T) {
 	if err != nil || len(byID) != 2 || !slices.Contains(byID, found[0]) {
 		t.Errorf("by id and name: %v, %v", byID, err)
 	}
+	if names, err := c.Existing(ctx, "Contact", []string{"RH_CODE__c", "RH_NOTHING__c"}); err != nil || !slices.Equal(names, []string{"RH_CODE__c"}) {
+		t.Errorf("existing: %v, %v", names, err)
+	}
 	if other, err := c.CustomFields(ctx, "Lead", []string{"RH_CODE__c"}, nil); err != nil || other != nil {
 		t.Errorf("of leads: %v, %v", other, err)
 	}
@@ -174,6 +177,11 @@ func TestPermissionSets(t *testing.T) {
 	}
 	if one, err := c.Assignments(ctx, sets[0].ID, users[1].ID); err != nil || len(one) != 1 || one[0].User != users[1].ID {
 		t.Errorf("of one: %v, %v", one, err)
+	}
+	for set, want := range map[string]bool{"RH_Integration": true, "RH_Inte": true, "RH_Reader": false} {
+		if holds, err := c.Holds(ctx, users[1].ID, set); err != nil || holds != want {
+			t.Errorf("holds %s: %t, %v", set, holds, err)
+		}
 	}
 	if results, err := c.DeletePermissionSets(ctx, []string{"RH_Integration"}); err != nil || len(failing(results)) != 1 {
 		t.Errorf("deleted while assigned: %v, %v", results, err)

@@ -237,3 +237,15 @@ func quoted[T ~string](values []T) string {
 	}
 	return b.String()
 }
+
+// Holds reports whether a user has a permission set of the org's own whose name begins so.
+func (c *Client) Holds(ctx context.Context, user bridge.SalesforceID, set string) (bool, error) {
+	const op = "salesforce.Holds"
+	statement := "SELECT Id, PermissionSet.Name FROM PermissionSetAssignment WHERE AssigneeId = " + quote(string(user)) + " AND PermissionSet.NamespacePrefix = null"
+	var holds bool
+	err := query(ctx, c, op, statement, func(r struct{ PermissionSet struct{ Name string } }) bool {
+		holds = strings.HasPrefix(r.PermissionSet.Name, set)
+		return !holds
+	})
+	return holds, err
+}

@@ -35,3 +35,13 @@ func (c *Client) CustomFields(ctx context.Context, object string, names []string
 	})
 	return found, err
 }
+
+// Existing returns those of the API names that custom fields of an object have, whoever may see them.
+func (c *Client) Existing(ctx context.Context, object string, names []string) ([]string, error) {
+	fields, err := c.CustomFields(ctx, object, names, nil)
+	found := make([]string, len(fields))
+	for i, f := range fields {
+		found[i] = f.Name
+	}
+	return found, err
+}
