@@ -60,6 +60,12 @@ func TestInBrowser(t *testing.T) {
 	b.click("#token-form button")
 	b.wait("[data-notice]")
 	b.look("account")
+	b.click(`form[action="/account/webhook/address"] button`)
+	b.wait("#webhook-address")
+	b.fill("#secret", w.Hero.WebhookSecrets().Current)
+	b.click("#webhook-secret-form button")
+	b.wait("[data-webhook-secret]")
+	b.look("account-webhook")
 
 	b.open("/campaigns")
 	b.look("campaigns")

@@ -12,7 +12,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/inbox"
 )
 
-var webhookAddress = regexp.MustCompile(`id="webhook-address" value="([^"]+)" readonly`)
+var webhookAddress = regexp.MustCompile(`id="webhook-address" value="([^"]+)" data-webhook`)
 
 // TestWebhook makes an address, gives a secret, replaces both, and looks at what deliveries came.
 func TestWebhook(t *testing.T) {
