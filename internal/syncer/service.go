@@ -340,3 +340,99 @@ func (s Service) Health(ctx context.Context, account bridge.AccountID, campaign 
 	}
 	return h, bridge.E(op, "", err)
 }
+
+// List returns how the account's campaigns are synced, those of which anybody has said so.
+func (s Service) List(ctx context.Context, account bridge.AccountID) ([]Sync, error) {
+	all, err := s.Rows.Syncs(ctx, account)
+	return all, bridge.E("syncer.List", "", err)
+}
+
+// Progress returns how a campaign is synced and its newest run, nil if there was none. It may be asked every few seconds.
+func (s Service) Progress(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID) (Sync, *Run, error) {
+	const op = "syncer.Progress"
+	sync, err := s.Get(ctx, account, campaign)
+	if err != nil {
+		return Sync{}, nil, err
+	}
+	run, err := s.Rows.Run(ctx, account, campaign)
+	if bridge.KindOf(err) == bridge.NotFound {
+		return sync, nil, nil
+	}
+	return sync, &run, bridge.E(op, "", err)
+}
+
+// Needs counts the records that need somebody.
+func (s Service) Needs(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID) (int, error) {
+	causes, err := s.Rows.Causes(ctx, account, campaign)
+	n := 0
+	for _, some := range causes {
+		n += some
+	}
+	return n, bridge.E("syncer.Needs", "", err)
+}
+
+// RefusedAfter returns up to limit records that were refused for a cause, in order of the subscribers' ids, those after
+// one. next is where to go on; it is empty at the end.
+func (s Service) RefusedAfter(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, cause string, after bridge.SubscriberID, limit int) (found []Refused, next bridge.SubscriberID, err error) {
+	const op = "syncer.RefusedAfter"
+	ids, err := s.Rows.Needing(ctx, account, campaign, cause, after, limit+1)
+	if err != nil {
+		return nil, "", bridge.E(op, "", err)
+	}
+	if len(ids) > limit {
+		ids = ids[:limit]
+		next = ids[limit-1]
+	}
+	links, err := s.Rows.Links(ctx, account, campaign, ids)
+	for _, id := range ids {
+		if l := links[id]; l.Problem.Cause == cause {
+			found = append(found, Refused{id, l.Record, l.Target, l.Problem})
+		}
+	}
+	return found, next, bridge.E(op, "", err)
+}
+
+// Sample returns a subscriber whose record was written lately, and what Salesforce shows of it. It takes one call to the
+// org. NotFound: nobody has a record yet.
+func (s Service) Sample(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID) (Link, bridge.Record, error) {
+	const (
+		op  = "syncer.Sample"
+		few = 1000 // of which the newest is taken: their ids are in no order of time
+	)
+	sync, err := s.Get(ctx, account, campaign)
+	if err != nil {
+		return Link{}, bridge.Record{}, err
+	}
+	var newest Link
+	n := 0
+	for l, err := range s.Rows.EveryLink(ctx, account, campaign) {
+		if err != nil {
+			return Link{}, bridge.Record{}, bridge.E(op, "", err)
+		}
+		if l.Record != "" && !l.Gone && l.Problem.Cause == "" && (newest.Record == "" || l.WrittenAt.After(newest.WrittenAt)) {
+			newest = l
+		}
+		if n++; n == few {
+			break
+		}
+	}
+	var shown bridge.Record
+	if newest.Record != "" {
+		connection, err := s.Connections.Connection(ctx, account, sync.Connection)
+		if err != nil {
+			return Link{}, bridge.Record{}, bridge.E(op, "", err)
+		}
+		layout, err := s.Layouts.Layout(ctx, account, sync.Connection, newest.Target.Object())
+		if err != nil {
+			return Link{}, bridge.Record{}, bridge.E(op, "", err)
+		}
+		err = s.Org(connection).RecordsByID(ctx, Layouts{layout.Object: layout}, newest.Target, []bridge.SalesforceID{newest.Record}, func(r bridge.Record) { shown = r })
+		if err != nil {
+			return Link{}, bridge.Record{}, bridge.E(op, "", err)
+		}
+	}
+	if shown.ID == "" {
+		return Link{}, bridge.Record{}, &bridge.Error{Op: op, Kind: bridge.NotFound}
+	}
+	return newest, shown, nil
+}
