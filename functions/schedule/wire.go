@@ -22,22 +22,26 @@ import (
 	"github.com/referralbridge/referralbridge/internal/invoke"
 	"github.com/referralbridge/referralbridge/internal/mail"
 	"github.com/referralbridge/referralbridge/internal/metric"
+	"github.com/referralbridge/referralbridge/internal/provision"
 	"github.com/referralbridge/referralbridge/internal/queue"
 	"github.com/referralbridge/referralbridge/internal/salesforce"
 	"github.com/referralbridge/referralbridge/internal/secrets"
 	"github.com/referralbridge/referralbridge/internal/store"
+	"github.com/referralbridge/referralbridge/internal/syncer"
 )
 
 // settings are what the environment says.
 type settings struct {
-	table, appSecret, imports, broker, baseURL, sender, stage string
+	table, appSecret, broker, baseURL, sender, stage string
+	imports, changes, runs, provisions               string // queues
 
 	hosts salesforce.Hosts
 }
 
 func readSettings(env *config.Env) settings {
 	return settings{
-		table: env.Need("TABLE"), appSecret: env.Need("APP_SECRET"), imports: env.Need("IMPORTS_QUEUE"), broker: env.Need("TOKEN_BROKER"),
+		table: env.Need("TABLE"), appSecret: env.Need("APP_SECRET"), broker: env.Need("TOKEN_BROKER"),
+		imports: env.Need("IMPORTS_QUEUE"), changes: env.Need("CHANGES_QUEUE"), runs: env.Need("RUNS_QUEUE"), provisions: env.Need("PROVISIONS_QUEUE"),
 		baseURL: env.Need("BASE_URL"), sender: env.Need("SENDER_ADDRESS"), stage: env.Need("STAGE"),
 		hosts: salesforce.Hosts{Simulator: env.Simulator()},
 	}
@@ -48,10 +52,15 @@ func (s settings) sweeps(cloud aws.Config) map[string]sweeper {
 	data := secrets.DataKeys(&secrets.Reader{Client: secretsmanager.NewFromConfig(cloud), ID: s.appSecret})
 	rows := store.New(dynamodb.NewFromConfig(cloud), s.table, data)
 	broker := invoke.Function[connect.Request, connect.Reply]{Client: lambda.NewFromConfig(cloud), Name: s.broker}
-	jobs := queue.Topic[importer.Job]{Client: sqs.NewFromConfig(cloud), URL: s.imports}
+	messages := sqs.NewFromConfig(cloud)
 	metrics := &metric.Log{Out: os.Stdout, Stage: s.stage, Now: time.Now}
 	return map[string]sweeper{
-		"due": importer.Sweep{Imports: rows, Jobs: jobs, Now: time.Now},
+		"due": importer.Sweep{Imports: rows, Jobs: queue.Topic[importer.Job]{Client: messages, URL: s.imports}, Now: time.Now},
+		"sync": syncer.Sweep{
+			Rows: rows, Now: time.Now, Log: slog.Default(),
+			Changes: queue.Topic[syncer.Hint]{Client: messages, URL: s.changes}.Send, Jobs: queue.Topic[syncer.Job]{Client: messages, URL: s.runs}.Send,
+		},
+		"fields": provision.Sweep{Setups: rows, Jobs: queue.Topic[provision.Job]{Client: messages, URL: s.provisions}, Now: time.Now},
 		"notices": connect.Notices{
 			Connections: rows, Accounts: rows, Mails: effect.Guard{Store: rows, Now: time.Now}, Mail: notices(mail.NewSender(cloud, s.sender)),
 			BaseURL: s.baseURL, Now: time.Now,
@@ -71,7 +80,7 @@ func (s settings) sweeps(cloud aws.Config) map[string]sweeper {
 func (s settings) doctor(rows *store.Store, broker connect.Caller) doctor.Service {
 	toOrgs := s.hosts.HTTPClient()
 	return doctor.Service{
-		Connections: rows, Reports: rows, Now: time.Now,
+		Connections: rows, Reports: rows, Layout: rows.Layout, Now: time.Now,
 		Org: func(c bridge.Connection) doctor.Org {
 			return &salesforce.Client{HTTP: toOrgs, Hosts: s.hosts, Tokens: connect.Tokens{
 				Store: rows, Broker: broker, Account: c.Account, Connection: c.ID,
