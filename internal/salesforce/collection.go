@@ -200,6 +200,9 @@ func (o outcome) written(op string, id bridge.SalesforceID, creates bool) bridge
 			first := o.Errors[0]
 			complaint{first.StatusCode, first.Message, first.Fields}.about(e)
 			e.Message = first.Message
+			if e.Code == unexplained {
+				e.Kind = bridge.Invalid // of one record, while others pass: automation of the customer's fails, and may do so for ever
+			}
 			if len(first.Fields) > 0 {
 				e.Field = first.Fields[0]
 			}

@@ -371,7 +371,7 @@ func TestRecordCodes(t *testing.T) {
 		"INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY": {bridge.Denied, 0},
 		"STORAGE_LIMIT_EXCEEDED":                        {bridge.Denied, 0},
 		"LIMIT_EXCEEDED":                                {bridge.Denied, 0},
-		"UNKNOWN_EXCEPTION":                             {bridge.Unavailable, 0},
+		"UNKNOWN_EXCEPTION":                             {bridge.Invalid, 0},
 		"SERVER_UNAVAILABLE":                            {bridge.Unavailable, 0},
 		"REQUEST_RUNNING_TOO_LONG":                      {bridge.Unavailable, 0},
 		"REQUEST_LIMIT_EXCEEDED":                        {bridge.Throttled, 15 * time.Minute},

@@ -20,6 +20,7 @@ const (
 	moved        = "MOVED" // our word for a redirect: the org's host has a new name, which a refresh will tell
 	noSuchField  = "INVALID_FIELD"
 	wrongOrg     = "Wrong_Org"
+	unexplained  = "UNKNOWN_EXCEPTION"
 	locked       = "UNABLE_TO_LOCK_ROW" // somebody else is writing the record, or its account
 	halted       = "PROCESSING_HALTED"  // a part of a call had to do without an earlier one
 )
@@ -34,7 +35,7 @@ var kinds = map[string]bridge.Kind{
 	"API_CURRENTLY_DISABLED":   bridge.Denied,
 	"REQUEST_LIMIT_EXCEEDED":   bridge.Throttled,
 	"SERVER_UNAVAILABLE":       bridge.Unavailable,
-	"UNKNOWN_EXCEPTION":        bridge.Unavailable,
+	unexplained:                bridge.Unavailable,
 	"QUERY_TIMEOUT":            bridge.Unavailable,
 	"REQUEST_RUNNING_TOO_LONG": bridge.Unavailable,
 	"INVALID_QUERY_LOCATOR":    bridge.Unavailable, // the query has to begin anew

@@ -1,8 +1,10 @@
 package salesforce
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/csv"
+	"io"
 	"strings"
 	"testing"
 
@@ -48,6 +50,16 @@ func TestRowsOfALoadAreRows(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestUploadsEndBeforeTheyAreTooLong(t *testing.T) {
+	t.Parallel()
+	u := upload{out: bufio.NewWriter(io.Discard), sent: mostUploaded - 10}
+	for i, want := range []bool{true, false, false} {
+		if room := u.write([]byte("12345")); room != want {
+			t.Errorf("line %d: room for more is %t, want %t", i, room, want)
+		}
+	}
 }
 
 func FuzzFailures(f *testing.F) {

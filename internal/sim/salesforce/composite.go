@@ -102,7 +102,7 @@ func (o *Org) runParts(c call, parts []subrequest, allOrNone bool) []subresponse
 	defer o.hold(c)()
 	answers := make([]subresponse, len(parts))
 	_ = o.attempt(func() error {
-		done := map[string]any{} // the bodies of those that succeeded, by reference
+		done := map[string]json.RawMessage{} // the bodies of those that succeeded, by reference
 		failed := map[string]bool{}
 		var halt error
 		for i, part := range parts {
@@ -120,10 +120,7 @@ func (o *Org) runParts(c call, parts []subrequest, allOrNone bool) []subresponse
 				answers[i] = o.runPart(c, part, part.Body, true)
 			}
 			if answers[i].Status < 400 {
-				var body any
-				if json.Unmarshal(answers[i].Body, &body) == nil {
-					done[part.ReferenceID] = body
-				}
+				done[part.ReferenceID] = answers[i].Body
 				continue
 			}
 			failed[part.ReferenceID] = true
@@ -230,7 +227,7 @@ var reference = regexp.MustCompile(`@\{([A-Za-z0-9_]+)((?:\.[A-Za-z0-9_]+|\[[0-9
 var step = regexp.MustCompile(`\.[A-Za-z0-9_]+|\[[0-9]+\]`)
 
 // resolve puts in what the subrequest refers to.
-func (p *subrequest) resolve(done map[string]any, failed map[string]bool) error {
+func (p *subrequest) resolve(done map[string]json.RawMessage, failed map[string]bool) error {
 	var refusal error
 	replace := func(text string, write func(any) string) string {
 		return reference.ReplaceAllStringFunc(text, func(found string) string {
@@ -255,26 +252,31 @@ func (p *subrequest) resolve(done map[string]any, failed map[string]bool) error 
 	return refusal
 }
 
-// follow walks a path into a JSON value.
-func follow(value any, steps []string) (any, bool) {
+// follow walks a path into a JSON value, to a text, a number or a boolean. It decodes only what is on the way.
+func follow(value json.RawMessage, steps []string) (any, bool) {
 	for _, one := range steps {
 		if name, ok := strings.CutPrefix(one, "."); ok {
-			object, _ := value.(map[string]any)
-			if value, ok = object[name]; !ok {
+			var object map[string]json.RawMessage
+			if json.Unmarshal(value, &object) != nil {
 				return nil, false
 			}
+			value = object[name]
 			continue
 		}
-		list, _ := value.([]any)
+		var list []json.RawMessage
 		n, err := strconv.Atoi(strings.Trim(one, "[]"))
-		if err != nil || n >= len(list) {
+		if err != nil || json.Unmarshal(value, &list) != nil || n >= len(list) {
 			return nil, false
 		}
 		value = list[n]
 	}
-	switch value.(type) {
+	var found any
+	if json.Unmarshal(value, &found) != nil {
+		return nil, false
+	}
+	switch found.(type) {
 	case string, float64, bool:
-		return value, true
+		return found, true
 	}
 	return nil, false
 }

@@ -1,6 +1,7 @@
 package salesforce
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -72,7 +73,7 @@ func FuzzReference(f *testing.F) {
 	f.Add("@{b.id}", "@{a.records[99999999999999999999].Id}@{a.}@{a[0]}")
 	f.Fuzz(func(t *testing.T, url, body string) {
 		part := subrequest{URL: url, Body: []byte(body)}
-		done := map[string]any{"a": map[string]any{"id": `0"`, "records": []any{map[string]any{"Id": "003"}}}}
+		done := map[string]json.RawMessage{"a": json.RawMessage(`{"id":"0\"","records":[{"Id":"003"}]}`)}
 		if part.resolve(done, map[string]bool{"b": true}) == nil && reference.MatchString(part.URL) {
 			t.Errorf("left unresolved: %s", part.URL)
 		}
