@@ -143,16 +143,12 @@ func TestDrift(t *testing.T) {
 
 // leaver makes an org say that a user is not active.
 func (w *world) leaver(username string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.rewrite = func(r *http.Request, body string) string {
-		if strings.Contains(r.URL.RawQuery, "FROM+User+") {
-			if strings.Contains(body, username) {
-				return strings.Replace(body, `"IsActive":true`, `"IsActive":false`, 1)
-			}
+	w.answer(func(r *http.Request, body string) string {
+		if strings.Contains(r.URL.RawQuery, "FROM+User+") && strings.Contains(body, username) {
+			return strings.Replace(body, `"IsActive":true`, `"IsActive":false`, 1)
 		}
 		return body
-	}
+	})
 }
 
 // TestRotate replaces the address while opportunities change: no message is lost, and the address before ends two days

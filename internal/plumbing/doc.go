@@ -16,6 +16,8 @@
 //	Preparing -> Resting                                                        polling only: Professional edition
 //	Removing  -> Gone
 //
+// Landing ends in Stopped if the org refuses, until somebody asks again.
+//
 // Comparing is the one place that decides: it reads the org's flow and message, and what differs from what should be
 // there is deployed, activated or shown. So a call whose answer was lost is never repeated blindly, a second worker
 // does no harm, and a check a day later is the same as the last step of an installation. What a person has changed by

@@ -2,6 +2,7 @@ package plumbing_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -239,16 +240,22 @@ func (w *world) check() plumbing.Status {
 	return s
 }
 
-// TestClickUnasked finds the click by itself.
+// TestClickUnasked finds the click by itself: it looks every hour on the first day, and every day after it.
 func TestClickUnasked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.switches(func(s *simorg.Switches) { s.FlowActivationRefused = true })
 	w.begin()
+	for range 24 {
+		w.wait(time.Hour)
+	}
+	if s := w.state(); s.State != plumbing.NeedsClick || s.Next.Before(w.Now().Add(23*time.Hour)) {
+		t.Errorf("a day later it is %+v", s)
+	}
 	if err := w.org.Activate(flowName, 1); err != nil {
 		t.Fatal(err)
 	}
-	w.whole(w.wait(time.Hour))
+	w.whole(w.wait(24 * time.Hour))
 }
 
 // TestInLine waits behind other people's deployments.
@@ -435,6 +442,103 @@ func TestRefused(t *testing.T) {
 			w.whole(s)
 		})
 	}
+}
+
+// TestDeploymentRefused tells in Salesforce's words why, and waits for somebody to ask again.
+func TestDeploymentRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	inbox := w.inbox
+	w.service.Inbox = "http://127.0.0.1:81/salesforce/outbound/"
+	s := w.begin()
+	if s.State != plumbing.Broken || faultOf(s) != plumbing.DeploymentRefused || !s.Trouble.Mend || !s.Next.IsZero() {
+		t.Fatalf("it is %+v, %+v", s, s.Trouble)
+	}
+	if said := strings.Join(s.Trouble.Details, "\n"); !strings.Contains(said, "RH_Opportunity_Stage: ") || !strings.Contains(said, "port that is not allowed") {
+		t.Errorf("the details are %q", said)
+	}
+	if s := w.wait(48 * time.Hour); faultOf(s) != plumbing.DeploymentRefused {
+		t.Errorf("two days later it is %+v", s.Trouble)
+	}
+	w.service.Inbox = inbox
+	w.whole(w.begin())
+}
+
+// TestDeploymentCanceled is an administrator who cancels the deployment.
+func TestDeploymentCanceled(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.switches(func(s *simorg.Switches) { s.DeployDelay = simorg.Duration(time.Minute) })
+	if err := w.service.Begin(t.Context(), account, connection); err != nil {
+		t.Fatal(err)
+	}
+	if m, ok := w.next(); ok {
+		w.do(m.job, nil)
+	}
+	if err := w.client.CancelDeployment(t.Context(), w.get().Deployment); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.settle(); s.State != plumbing.Broken || faultOf(s) != plumbing.DeploymentCanceled {
+		t.Errorf("it is %+v, %+v", s, s.Trouble)
+	}
+	w.whole(w.begin())
+}
+
+// TestDeploymentUnseen does not deploy for ever what somebody else changes back.
+func TestDeploymentUnseen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.answer(func(r *http.Request, body string) string {
+		if strings.Contains(r.URL.Path, "sobjects/WorkflowOutboundMessage") {
+			return strings.ReplaceAll(body, "LastModifiedDate", "Name")
+		}
+		return body
+	})
+	if s := w.begin(); s.State != plumbing.Broken || faultOf(s) != plumbing.DeploymentUnseen {
+		t.Errorf("it is %+v, %+v", s, s.Trouble)
+	}
+	calls := slices.DeleteFunc(w.counted(), func(call string) bool { return call != "POST /metadata/deployRequest" })
+	if len(calls) != 2 {
+		t.Errorf("%d deployments", len(calls))
+	}
+	w.answer(nil)
+	w.whole(w.begin())
+}
+
+// answer makes the org answer otherwise.
+func (w *world) answer(rewrite func(r *http.Request, body string) string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rewrite = rewrite
+}
+
+// TestUserLeaves installs nothing that is sent as somebody who is not active.
+func TestUserLeaves(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.leaver(admin)
+	if s := w.begin(); s.State != plumbing.Broken || faultOf(s) != plumbing.UserInactive {
+		t.Errorf("it is %+v, %+v", s, s.Trouble)
+	}
+	w.answer(nil)
+	w.whole(w.wait(time.Hour))
+}
+
+// TestRefreshUnderWay waits while another worker renews the token: nothing is wrong.
+func TestRefreshUnderWay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.busy = 2
+	if err := w.service.Begin(t.Context(), account, connection); err != nil {
+		t.Fatal(err)
+	}
+	if m, ok := w.next(); ok {
+		w.do(m.job, nil)
+	}
+	if s := w.state(); s.State != plumbing.Installing || s.Trouble != nil {
+		t.Errorf("it is %+v, %+v", s, s.Trouble)
+	}
+	w.whole(w.settle())
 }
 
 // TestConnectionDies waits for the connection, and goes on when it is back.

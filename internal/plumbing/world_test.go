@@ -76,10 +76,12 @@ type world struct {
 	mu       sync.Mutex
 	queue    []message
 	status   bridge.ConnectionStatus
-	received map[string]int                            // messages by the hooks that they came to
-	refused  int                                       // messages to hooks that let nothing in
-	calls    []string                                  // of the org, as method and path
-	rewrite  func(r *http.Request, body string) string // of the org's answers; nil leaves them
+	received map[string]int // messages by the hooks that they came to
+	refused  int            // messages to hooks that let nothing in
+	busy     int            // how often a token is not to be had for now
+	calls    []string       // of the org, as method and path
+	// rewrite is of the org's answers; nil leaves them.
+	rewrite func(r *http.Request, body string) string
 }
 
 type message struct {
@@ -451,8 +453,12 @@ type session struct{ w *world }
 
 func (s session) Token(context.Context) (bridge.AccessToken, error) {
 	s.w.mu.Lock()
-	status := s.w.status
+	status, busy := s.w.status, s.w.busy > 0
+	s.w.busy--
 	s.w.mu.Unlock()
+	if busy {
+		return bridge.AccessToken{}, &bridge.Error{Op: "test", Kind: bridge.Throttled, After: 2 * time.Second}
+	}
 	if status != bridge.Active {
 		return bridge.AccessToken{}, &bridge.Error{Op: "test", Kind: bridge.Revoked, Code: "inactive_user"}
 	}
