@@ -360,7 +360,8 @@ func TestReadingFails(t *testing.T) {
 	}
 }
 
-// TestChainsThatBreak: a part that fails because the one before it was short means the end; any other failure is one.
+// TestChainsThatBreak: a part that fails because the one before it was short means the end; after any other failure,
+// reading goes on where it was, or fails.
 func TestChainsThatBreak(t *testing.T) {
 	t.Parallel()
 	row := func(n int) string {
@@ -391,12 +392,15 @@ func TestChainsThatBreak(t *testing.T) {
 		rows  int
 		kind  bridge.Kind
 	}{
-		"none at all":                        {[]string{ok(0, true, "") + "," + halted(1)}, 0, ""},
-		"a short page, then halted":          {[]string{ok(0, true, rows(0, 3)) + "," + halted(1)}, 3, ""},
-		"a full page, then a short one":      {[]string{ok(0, true, rows(0, 2000)) + "," + ok(1, true, rows(2000, 1)) + "," + halted(2)}, 2001, ""},
-		"the first is halted":                {[]string{halted(0)}, 0, bridge.Unavailable},
-		"halted after a full page":           {[]string{ok(0, true, rows(0, 2000)) + "," + halted(1)}, 2000, bridge.Unavailable},
-		"another error after a full page":    {[]string{ok(0, true, rows(0, 2000)) + "," + bad(1, 400, "QUERY_TIMEOUT") + "," + halted(2)}, 2000, bridge.Unavailable},
+		"none at all":                                    {[]string{ok(0, true, "") + "," + halted(1)}, 0, ""},
+		"a short page, then halted":                      {[]string{ok(0, true, rows(0, 3)) + "," + halted(1)}, 3, ""},
+		"a full page, then a short one":                  {[]string{ok(0, true, rows(0, 2000)) + "," + ok(1, true, rows(2000, 1)) + "," + halted(2)}, 2001, ""},
+		"the first is halted":                            {[]string{halted(0)}, 0, bridge.Unavailable},
+		"halted after a full page, which is not the end": {[]string{ok(0, true, rows(0, 2000)) + "," + halted(1), ok(0, true, rows(2000, 2)) + "," + halted(1)}, 2002, ""},
+		"another error after a full page": {[]string{ok(0, true, rows(0, 2000)) + "," + bad(1, 400, "QUERY_TIMEOUT") + "," + halted(2), ok(0, true, "") + "," + halted(1)},
+			2000, ""},
+		"another error after a full page, which lasts": {[]string{ok(0, true, rows(0, 2000)) + "," + bad(1, 400, "QUERY_TIMEOUT") + "," + halted(2),
+			bad(0, 400, "QUERY_TIMEOUT") + "," + halted(1)}, 2000, bridge.Unavailable},
 		"a hidden field":                     {[]string{bad(0, 400, "INVALID_FIELD") + "," + halted(1)}, 0, bridge.Invalid},
 		"rows after the end are not given":   {[]string{ok(0, true, rows(0, 3)) + "," + ok(1, true, rows(0, 3)) + "," + halted(2)}, 3, ""},
 		"fewer rows at a time, then the end": {[]string{ok(0, false, rows(0, 3)) + "," + halted(1), ok(0, true, rows(3, 2)) + "," + halted(1)}, 5, ""},

@@ -46,8 +46,11 @@ func (w *walk) step(ctx context.Context, op string, c *Client) error {
 	}
 	for query, p := range pages {
 		switch {
-		case p.err != nil:
+		case p.err != nil && query == 0:
 			return p.err
+		case p.err != nil:
+			// The one before was full, so this is not the end. The next call begins here, and fails if the cause lasts.
+			return nil
 		case p.done && p.rows < w.limit(query):
 			w.ended = true
 			return nil
