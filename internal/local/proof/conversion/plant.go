@@ -1,0 +1,55 @@
+package conversion
+
+import (
+	"context"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+	core "github.com/referralbridge/referralbridge/internal/conversion"
+	"github.com/referralbridge/referralbridge/internal/store"
+)
+
+// Plant is a bug that is planted, to see whether it is found.
+type Plant string
+
+// The plants. Each is what a hurried programmer might have written.
+const (
+	Nothing    Plant = ""
+	Increments Plant = "totals are added up, whatever a deal has counted before"
+	Repeats    Plant = "a call without an answer is made again, without a look"
+	Forgets    Plant = "a message is deleted before its work is done"
+)
+
+// Plants are all bugs that there are to plant.
+var Plants = []Plant{Increments, Repeats, Forgets}
+
+// forgetful is a ledger that does not know what a deal has counted before.
+type forgetful struct{ *store.Store }
+
+func (f forgetful) DealEntries(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, deal bridge.SalesforceID) ([]bridge.Entry, error) {
+	entries, err := f.Store.DealEntries(ctx, account, campaign, deal)
+	for i := range entries {
+		entries[i].Facts, entries[i].Count = "", bridge.Money{}
+	}
+	return entries, err
+}
+
+// hasty is a ReferralHero that is asked again at once.
+type hasty struct{ core.Hero }
+
+func (h hasty) Track(ctx context.Context, token bridge.Secret, campaign bridge.CampaignID, by bridge.Identifier, value string) (s bridge.Subscriber, q bridge.Quota, err error) {
+	for range 3 {
+		if s, q, err = h.Hero.Track(ctx, token, campaign, by, value); bridge.KindOf(err) != bridge.UnknownOutcome {
+			break
+		}
+	}
+	return s, q, err
+}
+
+func (h hasty) Confirm(ctx context.Context, token bridge.Secret, campaign bridge.CampaignID, id bridge.SubscriberID) (s bridge.Subscriber, q bridge.Quota, err error) {
+	for range 3 {
+		if s, q, err = h.Hero.Confirm(ctx, token, campaign, id); bridge.KindOf(err) != bridge.UnknownOutcome {
+			break
+		}
+	}
+	return s, q, err
+}
