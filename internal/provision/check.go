@@ -19,7 +19,7 @@ func (s Service) verify(ctx context.Context, org Org, setup *Setup) error {
 		seen[object] = sight{Description: description, told: true, byID: known(setup.of(object))} // they were found right before
 		judge(setup.of(object), seen[object])
 	}
-	waiting := slices.ContainsFunc(setup.Fields, func(f Field) bool { return f.made() && (f.State == Hidden || f.State == Unseen || f.State == ReadOnly) })
+	waiting := slices.ContainsFunc(setup.Fields, func(f Field) bool { return f.made() && (f.State == Hidden || f.State == ReadOnly) })
 	now := s.Now()
 	if left := setup.Deadline.Sub(now); waiting && left > 0 {
 		delay := min(max(patience-left, firstWait), max(left, firstWait))
@@ -81,8 +81,7 @@ func (s Service) Check(ctx context.Context, account bridge.AccountID, id bridge.
 // check looks at a setup that is complete, and says what has changed.
 func (s Service) check(ctx context.Context, org Org, c bridge.Connection, setup *Setup) error {
 	if setup.Step == Removed {
-		setup.DueAt = s.Now().Add(daily)
-		return s.save(ctx, setup)
+		return nil
 	}
 	if setup.Step == Done && setup.Route == ByHand {
 		problems, err := obstacles(ctx, org)
@@ -98,7 +97,7 @@ func (s Service) check(ctx context.Context, org Org, c bridge.Connection, setup 
 		}
 		return s.observe(ctx, org, setup, setup.Step)
 	}
-	setup.Problems = slices.DeleteFunc(setup.Problems, func(p Problem) bool { return observed[p.Code] })
+	setup.forget(observed...)
 	if err := s.refresh(ctx, org, c, setup); err != nil {
 		return err
 	}

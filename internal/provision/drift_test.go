@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -207,8 +208,118 @@ func TestPeople(t *testing.T) {
 	if err != nil || more || len(found) != 2 || found[0].Username != aiko || found[0].Profile != "Sales User" || found[0].Name != "Aiko Mori" {
 		t.Errorf("users: %+v, %t, %v", found, more, err)
 	}
+	named, err := w.service.Named(t.Context(), account, connection, []bridge.SalesforceID{w.id(marco), w.id("former@acme.example")})
+	if err != nil || len(named) != 2 || named[0].Username != marco || named[1].Name != "Pat Former" {
+		t.Errorf("named: %+v, %v", named, err)
+	}
 	profiles, err := w.service.Profiles(t.Context(), account, connection)
 	if err != nil || len(profiles) != 3 || profiles[1] != (provision.Profile{ID: w.profile("Sales User"), Name: "Sales User", Users: 2}) {
 		t.Errorf("profiles: %+v, %v", profiles, err)
+	}
+}
+
+// TestPeopleSeeThatItWaits looks at a setup while the org is down, and when it refuses us.
+func TestPeopleSeeThatItWaits(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if err := w.service.Begin(t.Context(), choices(provision.Contact)); err != nil {
+		t.Fatal(err)
+	}
+	down := simorg.Rule{Kind: simorg.KindAPI, Fault: simorg.Fault{Status: 503, Code: "SERVER_UNAVAILABLE", Message: "busy"}}
+	w.org.SetRules(down)
+	for range 3 {
+		w.work()
+	}
+	s := w.current()
+	if s.Step != provision.Making || titles(s) != "Salesforce does not answer, or asks us to wait" || s.Problems[0].Details[0] != "SERVER_UNAVAILABLE" {
+		t.Errorf("down: %s, %+v", s.Step, s.Problems)
+	}
+	down.Code, down.Status = "API_DISABLED_FOR_ORG", 403
+	w.org.SetRules(down)
+	w.settle()
+	if s = w.current(); s.Step != provision.Stopped || s.Route != provision.ByAPI || titles(s) != "Salesforce refuses us" {
+		t.Errorf("refused: %s, %s, %+v", s.Step, s.Route, s.Problems)
+	}
+	w.org.SetRules()
+	if s = w.check(); s.Step != provision.Stopped || states(s) != "14 planned" || s.Problems != nil {
+		t.Errorf("checked: %s, %s, %+v", s.Step, states(s), s.Problems)
+	}
+	if err := w.service.Repair(t.Context(), account, connection); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	if s = w.current(); s.Step != provision.Done || states(s) != "14 visible" || s.Problems != nil {
+		t.Errorf("repaired: %s, %s, %+v", s.Step, states(s), s.Problems)
+	}
+}
+
+// TestNobodyMissesAChange lets those who want to hear of a layout fail.
+func TestNobodyMissesAChange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	hear, deaf := w.service.Changed, 2
+	w.service.Changed = func(ctx context.Context, l bridge.Layout) error {
+		if deaf > 0 {
+			deaf--
+			return &bridge.Error{Op: "test", Kind: bridge.Unavailable}
+		}
+		return hear(ctx, l)
+	}
+	w.begin(choices(provision.Contact))
+	if len(w.layouts) != 1 || deaf != 0 || w.layouts[0].Visible != bridge.EveryField {
+		t.Errorf("announced: %v", w.layouts)
+	}
+	deaf = 1
+	w.setup("/setup/fields/Contact.RH_POINTS__c/visibility", "user", integration)
+	if _, err := w.service.Check(t.Context(), account, connection); bridge.KindOf(err) != bridge.Unavailable {
+		t.Errorf("a check whose news nobody hears: %v", err)
+	}
+	w.check()
+	if len(w.layouts) != 2 || w.layouts[1].Visible.Has(bridge.Points) {
+		t.Errorf("announced: %v", w.layouts)
+	}
+}
+
+// TestLookingAfter counts the days and hours between checks.
+func TestLookingAfter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.begin(choices(provision.Contact))
+	due := func() time.Duration {
+		t.Helper()
+		setup, err := w.store.Setup(t.Context(), account, connection)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if setup.DueAt.IsZero() {
+			return 0
+		}
+		return setup.DueAt.Sub(w.Now())
+	}
+	if got := due(); got != 24*time.Hour {
+		t.Errorf("all is well: %v", got)
+	}
+	w.setup("/setup/fields/Contact.RH_POINTS__c/visibility", "user", integration)
+	w.check()
+	if got := due(); got != time.Hour {
+		t.Errorf("with a hidden field: %v", got)
+	}
+	w.status = bridge.Disconnected
+	w.advance(2 * time.Hour)
+	if err := w.sweep.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.wire.count()
+	w.settle()
+	if got := due(); got != 24*time.Hour || len(w.wire.count()) != 0 {
+		t.Errorf("disconnected: %v", got)
+	}
+	w.status = bridge.Active
+	if err := w.service.Remove(t.Context(), account, connection, false); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	if got := due(); got != 0 {
+		t.Errorf("removed: %v", got)
 	}
 }

@@ -17,6 +17,7 @@ type Org interface {
 	setter
 	assigner
 	people
+	groups
 }
 
 type gatekeeper interface {
@@ -68,6 +69,11 @@ type assigner interface {
 type people interface {
 	// Users returns up to 200 active users whose names or usernames contain a text, and whether there are more.
 	Users(ctx context.Context, search string) (found []User, more bool, err error)
+	// Named returns users by their ids, active or not. Those that do not exist are left out.
+	Named(context.Context, []bridge.SalesforceID) ([]User, error)
+}
+
+type groups interface {
 	// Profiles returns the profiles that active users have.
 	Profiles(context.Context) ([]Profile, error)
 	// UsersOf returns the active ones among the users, and all active users of the profiles.

@@ -24,10 +24,11 @@ const (
 	objectHidden   = "object_hidden"
 	stillShared    = "still_shared"
 	orgRefused     = "org_refused"
+	orgWaits       = "org_waits"
 )
 
 // observed are the problems that a check finds anew.
-var observed = map[string]bool{unassigned: true, objectHidden: true, readersRefused: true, obstaclesGone: true}
+var observed = []string{unassigned, objectHidden, readersRefused, obstaclesGone, orgRefused, orgWaits}
 
 // accessRefused is Salesforce's code for what the user may not do.
 const accessRefused = "INSUFFICIENT_ACCESS"
@@ -35,6 +36,11 @@ const accessRefused = "INSUFFICIENT_ACCESS"
 // report notes a problem.
 func (s *Setup) report(code string, details ...string) {
 	s.Problems = append(s.Problems, Problem{code, details})
+}
+
+// forget takes problems away.
+func (s *Setup) forget(codes ...string) {
+	s.Problems = slices.DeleteFunc(s.Problems, func(p Problem) bool { return slices.Contains(codes, p.Code) })
 }
 
 // refuse notes what Salesforce refused, with its own words. What was refused for the same reason is one problem.
@@ -52,15 +58,15 @@ func (s *Setup) refuse(code, what string, err error) {
 // reason is Salesforce's code, with its words if there are any.
 func reason(err error) string {
 	code := bridge.CodeOf(err)
+	if code == "" {
+		code = string(bridge.KindOf(err))
+	}
 	var e *bridge.Error
 	if errors.As(err, &e) && e.Message != "" {
 		return strings.TrimPrefix(code+": "+e.Message, ": ")
 	}
 	return code
 }
-
-// refusal is the problem that ends a setup early.
-func refusal(err error) Problem { return Problem{orgRefused, []string{reason(err)}} }
 
 // Advice is a problem in words.
 type Advice struct {
@@ -79,7 +85,6 @@ type place struct{ name, path string }
 var (
 	userPage       = place{"Users", "ManageUsers/home"}
 	permissionSets = place{"Permission Sets", "PermSets/home"}
-	company        = place{"Company Information", "CompanyProfileInfo/home"}
 )
 
 func fieldsOf(object string) place {
@@ -115,6 +120,7 @@ var problems = map[string]words{
 	unassigned:     {"The connected user does not have our permission set any more", "Repair, or assign the permission set to the user again.", you, permissionSets, true},
 	objectHidden:   {"The connected user may not read these records", "Give the user the right to read and edit them, and repair.", anAdministrator, permissionSets, true},
 	stillShared:    {"Another connection uses the same fields", "Our permission sets and the fields stay in the org, since another user has them. They go when the last connection is removed.", you, permissionSets, false},
+	orgWaits:       {"Salesforce does not answer, or asks us to wait", "It goes on by itself.", "Nobody has to: it passes by itself", place{}, false},
 	orgRefused:     {"Salesforce refuses us", "Salesforce's code says why. The examination of the connection has more.", anAdministrator, place{}, true},
 }
 

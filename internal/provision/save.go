@@ -2,6 +2,8 @@ package provision
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
@@ -58,7 +60,14 @@ func (s Service) settle(ctx context.Context, setup *Setup, seen map[string]sight
 		}
 	}
 	now := s.Now()
+	setup.forget(orgWaits)
 	setup.Unannounced, setup.Step, setup.CheckedAt, setup.DueAt = false, next, now, now.Add(daily)
+	switch {
+	case next == Removed:
+		setup.DueAt = time.Time{}
+	case slices.ContainsFunc(setup.Fields, func(f Field) bool { return !f.State.Written() }):
+		setup.DueAt = now.Add(hourly)
+	}
 	return s.save(ctx, setup)
 }
 

@@ -98,6 +98,7 @@ func all(ids []bridge.SalesforceID, prefix string) bool {
 const (
 	tries    = 5                // against others who write the same setup
 	daily    = 24 * time.Hour   // between checks that nobody asked for
+	hourly   = time.Hour        // as long as a field cannot be written, which may be about to change
 	overdue  = 10 * time.Minute // after which a step that is not over is begun anew
 	untilRow = 2 * time.Second  // to wait when somebody else was first
 )
@@ -109,7 +110,8 @@ func (s Service) usable(ctx context.Context, op string, account bridge.AccountID
 		return bridge.Connection{}, bridge.E(op, "", err)
 	}
 	if c.Status != bridge.Active {
-		return bridge.Connection{}, bridge.Say(op, bridge.Denied, "", "Salesforce does not let us into this org now. Put the connection right first; see Connections.")
+		return bridge.Connection{}, bridge.Say(op, bridge.Denied, "",
+			"Salesforce does not let us into this org now. Put the connection right first; see Connections.")
 	}
 	return c, nil
 }
@@ -121,7 +123,7 @@ func (s Service) Begin(ctx context.Context, c Choices) error {
 	if err := c.check(op); err != nil {
 		return err
 	}
-	return s.begin(ctx, op, c.Account, c.Connection, func(setup *Setup) error {
+	return s.restart(ctx, op, c.Account, c.Connection, Queued, func(setup *Setup) error {
 		setup.Leaving = leaving(*setup, c.Readers)
 		setup.Target, setup.Prefix, setup.Readers = c.Object, c.Prefix, c.Readers
 		setup.extend(Contact)
@@ -135,7 +137,7 @@ func (s Service) Begin(ctx context.Context, c Choices) error {
 // Repair does again what Begin did, with the same choices. NotFound: it was never begun.
 func (s Service) Repair(ctx context.Context, account bridge.AccountID, connection bridge.ConnectionID) error {
 	const op = "provision.Repair"
-	return s.begin(ctx, op, account, connection, func(setup *Setup) error {
+	return s.restart(ctx, op, account, connection, Queued, func(setup *Setup) error {
 		if setup.Version == 0 || setup.Step == Removing || setup.Step == Removed {
 			return bridge.Say(op, bridge.NotFound, "", "There are no fields to repair. Choose where they should be, and set them up.")
 		}
@@ -156,13 +158,11 @@ func (s Service) Remove(ctx context.Context, account bridge.AccountID, connectio
 	})
 }
 
-func (s Service) begin(ctx context.Context, op string, account bridge.AccountID, id bridge.ConnectionID, change func(*Setup) error) error {
-	return s.restart(ctx, op, account, id, Queued, change)
-}
-
 // restart changes the setup, puts it at a step, and sends the job that goes on from there. If that gets lost, the sweep sends
 // it.
-func (s Service) restart(ctx context.Context, op string, account bridge.AccountID, id bridge.ConnectionID, step Step, change func(*Setup) error) error {
+func (s Service) restart(
+	ctx context.Context, op string, account bridge.AccountID, id bridge.ConnectionID, step Step, change func(*Setup) error,
+) error {
 	if _, err := s.usable(ctx, op, account, id); err != nil {
 		return err
 	}
@@ -217,6 +217,17 @@ func (s Service) Users(ctx context.Context, account bridge.AccountID, id bridge.
 	}
 	found, more, err = s.Org(c).Users(ctx, search)
 	return found, more, bridge.E(op, "", err)
+}
+
+// Named returns people of the org by their ids, such as those who were picked as readers.
+func (s Service) Named(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID, users []bridge.SalesforceID) ([]User, error) {
+	const op = "provision.Named"
+	c, err := s.usable(ctx, op, account, id)
+	if err != nil || len(users) == 0 {
+		return nil, err
+	}
+	found, err := s.Org(c).Named(ctx, users)
+	return found, bridge.E(op, "", err)
 }
 
 // Profiles returns the profiles that people of the org have, to pick readers from.

@@ -30,13 +30,22 @@ func (s Service) Work(ctx context.Context, job Job) error {
 		return bridge.E(op, "", err)
 	}
 	if c.Status != bridge.Active {
-		return nil // the sweep comes again
+		return s.rest(ctx, op, &setup)
 	}
 	err = s.advance(ctx, s.Org(c), c, &setup)
 	if bridge.KindOf(err) == bridge.Conflict { // somebody else works on it, or decided anew
 		return &bridge.Error{Op: op, Kind: bridge.Throttled, After: untilRow, Err: err}
 	}
 	return bridge.E(op, "", err)
+}
+
+// rest leaves a setup whose connection cannot be used to the sweep: for a day, if nothing is under way.
+func (s Service) rest(ctx context.Context, op string, setup *Setup) error {
+	if !setup.Step.Over() {
+		return nil
+	}
+	setup.DueAt = s.Now().Add(daily)
+	return bridge.E(op, "", s.save(ctx, setup))
 }
 
 func (s Service) advance(ctx context.Context, org Org, c bridge.Connection, setup *Setup) error {
@@ -47,27 +56,33 @@ func (s Service) advance(ctx context.Context, org Org, c bridge.Connection, setu
 	case setup.Step.Over():
 		return s.check(ctx, org, c, setup)
 	case setup.Step == Verifying:
-		return s.verify(ctx, org, setup)
+		err = s.verify(ctx, org, setup)
 	default:
 		err = s.install(ctx, org, c, setup)
 	}
-	if kind := bridge.KindOf(err); err == nil || !kind.Permanent() || kind == bridge.Revoked {
+	switch kind := bridge.KindOf(err); {
+	case err == nil, kind == bridge.Conflict, kind == bridge.Revoked:
 		return err // a connection that ended is put right elsewhere, and then the sweep comes again
+	case !kind.Permanent():
+		setup.forget(orgWaits)
+		setup.report(orgWaits, reason(err))
+		_ = s.save(ctx, setup) // for people to see; the job comes again in any case
+		return err
 	}
 	setup.Step, setup.DueAt = Stopped, s.Now().Add(daily)
-	setup.Problems = append(setup.Problems, refusal(err))
+	setup.report(orgRefused, reason(err))
 	return s.save(ctx, setup)
 }
 
 // install makes what is missing, and has it seen.
 func (s Service) install(ctx context.Context, org Org, c bridge.Connection, setup *Setup) error {
 	setup.Problems = nil
-	made, err := s.makeFields(ctx, org, setup)
+	err := s.makeFields(ctx, org, setup)
+	if barred(err) {
+		return s.byHand(ctx, org, setup, err)
+	}
 	if err != nil {
 		return err
-	}
-	if !made {
-		return s.byHand(ctx, org, setup)
 	}
 	setup.Step, setup.DueAt = Granting, s.Now().Add(overdue)
 	if err := s.save(ctx, setup); err != nil {
@@ -86,39 +101,33 @@ func (s Service) install(ctx context.Context, org Org, c bridge.Connection, setu
 // rounds is how often fields are looked for and made: more than once, if somebody else makes some meanwhile.
 const rounds = 3
 
-// makeFields finds the fields and makes those that are missing. It reports false if the org lets no app do that, or not this
-// user.
-func (s Service) makeFields(ctx context.Context, org Org, setup *Setup) (bool, error) {
+// makeFields finds the fields and makes those that are missing. An error that says barred is that the org lets no app do
+// that, or not this user.
+func (s Service) makeFields(ctx context.Context, org Org, setup *Setup) error {
 	setup.Route, setup.Step = ByAPI, Making
 	for range rounds {
 		setup.Problems = nil
 		for _, object := range setup.Objects() {
 			seen, err := survey(ctx, org, setup, object)
-			if barred(err) {
-				return false, nil
-			}
 			if err != nil {
-				return false, err
+				return err
 			}
 			if without := choose(setup.of(object), setup.Prefix, seen); without != nil {
 				setup.report(namesTaken, without...)
 			}
 		}
 		if !setup.incomplete() {
-			return true, nil
+			break
 		}
 		setup.DueAt = s.Now().Add(overdue)
 		if err := s.save(ctx, setup); err != nil { // the names, before there is anything of these names
-			return false, err
+			return err
 		}
 		again := false
 		for _, object := range setup.Objects() {
 			taken, err := s.create(ctx, org, setup, object)
-			if barred(err) {
-				return false, nil
-			}
 			if err != nil {
-				return false, err
+				return err
 			}
 			again = again || taken
 		}
@@ -126,7 +135,7 @@ func (s Service) makeFields(ctx context.Context, org Org, setup *Setup) (bool, e
 			break
 		}
 	}
-	return true, nil
+	return nil
 }
 
 // incomplete reports whether a field is to be made.
@@ -152,7 +161,8 @@ func (s Service) create(ctx context.Context, org Org, setup *Setup, object strin
 	if err != nil {
 		return false, err
 	}
-	created, denied := map[string]int{}, 0
+	created := map[string]int{}
+	var denied []error
 	for n, err := range results {
 		f := &fields[at[n]]
 		switch kind := bridge.KindOf(err); {
@@ -163,12 +173,14 @@ func (s Service) create(ctx context.Context, org Org, setup *Setup, object strin
 		case !kind.Permanent():
 			return false, err
 		default:
-			denied += boolToInt(bridge.CodeOf(err) == accessRefused)
+			if bridge.CodeOf(err) == accessRefused {
+				denied = append(denied, err)
+			}
 			setup.refuse(fieldRefused, f.Name, err)
 		}
 	}
-	if denied == len(list) {
-		return false, results[0]
+	if len(denied) == len(list) {
+		return false, denied[0] // it is about the user, and not about the fields
 	}
 	if len(created) == 0 {
 		return taken, nil
@@ -193,22 +205,18 @@ func newField(f Field) NewField {
 	}
 }
 
-func boolToInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-// byHand looks for what an administrator made, and leaves the rest to them.
-func (s Service) byHand(ctx context.Context, org Org, setup *Setup) error {
-	setup.Route = ByHand
+// byHand looks for what an administrator made, and leaves the rest to them, since the API refused.
+func (s Service) byHand(ctx context.Context, org Org, setup *Setup, refused error) error {
 	problems, err := obstacles(ctx, org)
 	if err != nil {
 		return err
 	}
 	if setup.Problems = problems; problems == nil {
-		setup.report(setupRefused)
+		setup.report(setupRefused, reason(refused))
 	}
-	return s.observe(ctx, org, setup, Done)
+	setup.Route = ByHand
+	if err = s.observe(ctx, org, setup, Done); err != nil && bridge.KindOf(err).Permanent() {
+		setup.Route, setup.Problems = ByAPI, nil // the whole org refuses us, which says nothing about how fields are made there
+	}
+	return err
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/provision"
@@ -16,8 +17,9 @@ import (
 // The Metadata API takes up to ten components of one type in a call, and answers for each.
 // https://developer.salesforce.com/docs/atlas.en-us.api_meta.meta/api_meta/meta_calls_crud.htm
 const (
-	mostComponents = 10
-	metadataSpace  = "http://soap.sforce.com/2006/04/metadata"
+	mostComponents   = 10
+	metadataSpace    = "http://soap.sforce.com/2006/04/metadata"
+	metadataPatience = time.Minute // ten fields take a large org some seconds each
 )
 
 var metadataPath = "/services/Soap/m/" + strings.TrimPrefix(version, "v")
@@ -112,20 +114,24 @@ func metadata[T any](ctx context.Context, c *Client, op string, call operation, 
 	if err != nil {
 		return answer, bridge.E(op, "", err)
 	}
-	err = c.soap(ctx, op, token, call, writes, &answer, decodeReply[T])
+	once := func() error {
+		return c.soap(ctx, op, token, call, writes, func(body io.Reader) (*fault, error) { return decodeReply(body, &answer) })
+	}
+	err = once()
 	if code := bridge.CodeOf(err); code != sessionEnded && code != moved {
 		return answer, err
 	}
 	if token, err = c.Tokens.Renew(ctx, token); err != nil {
 		return answer, bridge.E(op, "", err)
 	}
-	err = c.soap(ctx, op, token, call, writes, &answer, decodeReply[T])
+	err = once()
 	return answer, err
 }
 
 // soap makes a call once, and gives its answer to decode.
-func (c *Client) soap(ctx context.Context, op string, token bridge.AccessToken, call operation, writes bool, out any, decode func(io.Reader, any) (*fault, error)) error {
-	call.XMLName.Local = "met:" + strings.TrimPrefix(call.XMLName.Local, "met:")
+func (c *Client) soap(
+	ctx context.Context, op string, token bridge.AccessToken, call operation, writes bool, decode func(io.Reader) (*fault, error),
+) error {
 	origin, err := c.Hosts.Instance(token.Instance)
 	if err != nil {
 		return bridge.E(op, bridge.Denied, err)
@@ -142,7 +148,9 @@ func (c *Client) soap(ctx context.Context, op string, token bridge.AccessToken, 
 	r.Header.Set("SOAPAction", `""`)
 	c.calls.Add(1)
 	unclear := request{writes: writes}.unclear()
-	response, err := c.HTTP.Do(r)
+	client := *c.HTTP
+	client.Timeout = metadataPatience
+	response, err := client.Do(r)
 	if err != nil {
 		return unanswered(op, unclear, err)
 	}
@@ -150,7 +158,7 @@ func (c *Client) soap(ctx context.Context, op string, token bridge.AccessToken, 
 	if response.StatusCode >= 300 && response.StatusCode < 400 {
 		return &bridge.Error{Op: op, Kind: bridge.Unavailable, Code: moved}
 	}
-	told, err := decode(response.Body, out)
+	told, err := decode(response.Body)
 	switch {
 	case err == nil && told != nil:
 		_, code, _ := strings.Cut(told.Code, ":")
@@ -172,8 +180,8 @@ const (
 
 var errXML = errors.New("answer is no XML that we read")
 
-// decodeReply reads an answer into out, a *T, or returns the fault that it is.
-func decodeReply[T any](body io.Reader, out any) (*fault, error) {
+// decodeReply reads an answer into out, or returns the fault that it is.
+func decodeReply[T any](body io.Reader, out *T) (*fault, error) {
 	text, err := io.ReadAll(io.LimitReader(body, largestXML+1))
 	if err != nil {
 		return nil, errUnreadable
@@ -185,7 +193,7 @@ func decodeReply[T any](body io.Reader, out any) (*fault, error) {
 	if err := xml.Unmarshal(text, &r); err != nil {
 		return nil, errXML // the decoder's own words may quote the answer
 	}
-	*out.(*T) = r.Body.Answer
+	*out = r.Body.Answer
 	return r.Body.Fault, nil
 }
 
@@ -257,7 +265,7 @@ type changed struct {
 
 // write creates, replaces or deletes components of one type.
 func (c *Client) write(ctx context.Context, op, name, kind string, components []any, fullNames []string) ([]error, error) {
-	call := operation{XMLName: xml.Name{Local: name}, Components: components, Type: kind, FullNames: fullNames}
+	call := operation{XMLName: xml.Name{Local: "met:" + name}, Components: components, Type: kind, FullNames: fullNames}
 	answer, err := metadata[changed](ctx, c, op, call, true)
 	if err != nil {
 		return nil, err
@@ -368,7 +376,7 @@ func readMetadata[T any](ctx context.Context, c *Client, op, kind string, fullNa
 	type records struct {
 		Records []T `xml:"result>records"`
 	}
-	call := operation{XMLName: xml.Name{Local: "readMetadata"}, Type: kind, FullNames: fullNames}
+	call := operation{XMLName: xml.Name{Local: "met:readMetadata"}, Type: kind, FullNames: fullNames}
 	answer, err := metadata[records](ctx, c, op, call, false)
 	return answer.Records, err
 }

@@ -15,28 +15,47 @@ const staff = "IsActive = true AND UserType = 'Standard'"
 // mostPeople is how many people a search returns.
 const mostPeople = 200
 
+// user is a User as the API has it.
+type user struct {
+	ID             bridge.SalesforceID `json:"Id"`
+	Name, Username string
+	Profile        struct{ Name string }
+}
+
+func (u user) user() provision.User {
+	return provision.User{ID: u.ID, Name: u.Name, Username: u.Username, Profile: u.Profile.Name}
+}
+
+const selectUsers = "SELECT Id, Name, Username, Profile.Name FROM User WHERE "
+
 // Users returns up to 200 active users whose names or usernames contain a text, by name, and whether there are more.
 func (c *Client) Users(ctx context.Context, search string) (found []provision.User, more bool, err error) {
 	const op = "salesforce.Users"
-	statement := "SELECT Id, Name, Username, Profile.Name FROM User WHERE " + staff
+	statement := selectUsers + staff
 	if search = strings.TrimSpace(search); search != "" {
 		text := quote(search)
 		contains := "'%" + strings.NewReplacer(`%`, `\%`, `_`, `\_`).Replace(text[1:len(text)-1]) + "%'"
 		statement += " AND (Name LIKE " + contains + " OR Username LIKE " + contains + ")"
 	}
 	statement += " ORDER BY Name, Id LIMIT " + strconv.Itoa(mostPeople+1)
-	err = query(ctx, c, op, statement, func(r struct {
-		ID             bridge.SalesforceID `json:"Id"`
-		Name, Username string
-		Profile        struct{ Name string }
-	}) bool {
+	err = query(ctx, c, op, statement, func(u user) bool {
 		if more = len(found) == mostPeople; more {
 			return false
 		}
-		found = append(found, provision.User{ID: r.ID, Name: r.Name, Username: r.Username, Profile: r.Profile.Name})
+		found = append(found, u.user())
 		return true
 	})
 	return found, more, err
+}
+
+// Named returns up to 200 users by their ids, active or not.
+func (c *Client) Named(ctx context.Context, ids []bridge.SalesforceID) (found []provision.User, err error) {
+	const op = "salesforce.Named"
+	err = query(ctx, c, op, selectUsers+"Id IN ("+quoted(ids)+") ORDER BY Name, Id", func(u user) bool {
+		found = append(found, u.user())
+		return true
+	})
+	return found, err
 }
 
 // Profiles returns the profiles that active users have, by name.

@@ -194,7 +194,9 @@ func (c *Client) Unassign(ctx context.Context, list []provision.Assignment) ([]e
 }
 
 // collections sends assignments, up to 200 in a call. A refusal with the code done means that it was so already.
-func (c *Client) collections(ctx context.Context, op string, list []provision.Assignment, done string, build func([]provision.Assignment) (request, error)) ([]error, error) {
+func (c *Client) collections(
+	ctx context.Context, op string, list []provision.Assignment, done string, build func([]provision.Assignment) (request, error),
+) ([]error, error) {
 	var all []error
 	for len(list) > 0 {
 		n := min(mostRecords, len(list))
@@ -241,7 +243,8 @@ func quoted[T ~string](values []T) string {
 // Holds reports whether a user has a permission set of the org's own whose name begins so.
 func (c *Client) Holds(ctx context.Context, user bridge.SalesforceID, set string) (bool, error) {
 	const op = "salesforce.Holds"
-	statement := "SELECT Id, PermissionSet.Name FROM PermissionSetAssignment WHERE AssigneeId = " + quote(string(user)) + " AND PermissionSet.NamespacePrefix = null"
+	statement := "SELECT Id, PermissionSet.Name FROM PermissionSetAssignment WHERE PermissionSet.NamespacePrefix = null AND AssigneeId = " +
+		quote(string(user))
 	var holds bool
 	err := query(ctx, c, op, statement, func(r struct{ PermissionSet struct{ Name string } }) bool {
 		holds = strings.HasPrefix(r.PermissionSet.Name, set)
