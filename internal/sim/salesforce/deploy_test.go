@@ -3,6 +3,7 @@ package salesforce
 import (
 	"archive/zip"
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"mime/multipart"
@@ -601,4 +602,45 @@ func TestDestructiveChanges(t *testing.T) {
 	try("Flow", "RH_Opportunity_Stage-1", "")
 	try("Flow", "RH_Opportunity_Stage", "")
 	try("WorkflowOutboundMessage", "Opportunity.RH_Opportunity_Stage", "")
+}
+
+func TestDeploymentBySOAP(t *testing.T) {
+	t.Parallel()
+	s, token := sandbox(t)
+	s.turn(func(w *Switches) { w.DeployDelay = Duration(time.Minute) })
+	send := func(files map[string]string) string {
+		t.Helper()
+		a := s.soap(token, "deploy", `<met:ZipFile>`+base64.StdEncoding.EncodeToString(zipped(t, files))+`</met:ZipFile><met:DeployOptions><met:checkOnly>false</met:checkOnly>`+
+			`<met:rollbackOnError>true</met:rollbackOnError><met:singlePackage>true</met:singlePackage></met:DeployOptions>`)
+		_, after, found := strings.Cut(a.body, "<deployResponse><result><done>false</done><id>")
+		if of, _, whole := strings.Cut(after, "</id><state>Queued</state>"); found && whole {
+			return of
+		}
+		t.Fatalf("%d %s", a.status, a.body)
+		return ""
+	}
+	check := func(of string, want ...string) {
+		t.Helper()
+		a := s.soap(token, "checkDeployStatus", "<met:asyncProcessId>"+of+"</met:asyncProcessId><met:includeDetails>true</met:includeDetails>")
+		for _, text := range want {
+			if !strings.Contains(a.body, text) {
+				t.Errorf("%d %s, want %s", a.status, a.body, text)
+			}
+		}
+	}
+	good, bad := send(files(hook)), send(with(files(hook), flowFile, "<status>", "<surprise>&lt;</surprise><status>"))
+	check(good, "<done>false</done>", "<status>Pending</status>")
+	if a := s.soap(token, "cancelDeploy", "<met:String>"+bad+"</met:String>"); !strings.Contains(a.body, "<cancelDeployResponse><result><done>true</done>") {
+		t.Errorf("%s", a.body)
+	}
+	s.forward(5 * time.Minute)
+	check(good, "<done>true</done>", "<status>Succeeded</status>", "<success>true</success>", "<numberComponentsDeployed>2</numberComponentsDeployed>", "<componentSuccesses><changed>true")
+	check(bad, "<status>Canceled</status>", "<success>false</success>")
+	bad = send(with(files(hook), flowFile, "<status>", "<surprise/><status>"))
+	s.forward(5 * time.Minute)
+	check(bad, "<status>Failed</status>", "<numberComponentErrors>1</numberComponentErrors>", "<problemType>Error</problemType>", "surprise invalid at this location in type Flow")
+	check("0Af5g0000000zzz", "sf:INVALID_CROSS_REFERENCE_KEY")
+	if a := s.soap(token, "deploy", "<met:ZipFile>!</met:ZipFile>"); !strings.Contains(a.body, "sf:INVALID_FIELD") {
+		t.Errorf("%s", a.body)
+	}
 }

@@ -37,6 +37,7 @@ type operation struct {
 	Components []component `xml:"metadata"`
 	Type       string      `xml:"type"`
 	FullNames  []string    `xml:"fullNames"`
+	soapDeployment
 }
 
 // component is one of a type that its attribute names.
@@ -211,6 +212,9 @@ func (o *Org) admitMetadata(r *http.Request, session string) (id, error) {
 // operate does one operation and returns its answer.
 func (o *Org) operate(by author, in metadataCall) (string, error) {
 	does := in.Body.Operation
+	if answer, done, err := o.deployBySOAP(by, does.XMLName.Local, does.soapDeployment); done {
+		return answer, err
+	}
 	typeName := does.Type
 	for i, c := range does.Components {
 		_, name, prefixed := strings.Cut(c.Type, ":")

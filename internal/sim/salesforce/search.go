@@ -241,6 +241,9 @@ func (p *planner) compileEach(t *table, conditions []condition) ([]func(row) boo
 
 func (p *planner) compileComparison(t *table, c comparison) (func(row) bool, error) {
 	read, f, err := p.reader(t, c.path)
+	if err == nil && f.kind == kindComplex || t.tooling && strings.EqualFold(c.path.String(), "FullName") {
+		err = refuseAt(p.q.source, c.path.at, "INVALID_FIELD", fmt.Sprintf("field '%s' can not be filtered in a query call", c.path))
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -745,7 +745,6 @@ func (one story) play(t *testing.T) (wrong string) {
 			if active && before != next.stage {
 				expected++
 			}
-			synctest.Wait()
 		case 3:
 			time.Sleep(next.pause) // of the bubble, in which that takes no time
 		case 4:
@@ -762,6 +761,7 @@ func (one story) play(t *testing.T) (wrong string) {
 				t.Fatal(err)
 			}
 		}
+		synctest.Wait() // until the sender has nothing to do at this moment
 	}
 	s.idle()
 	mu.Lock()
