@@ -177,6 +177,9 @@ const integrationSet = "RH_Integration"
 func (e *examination) ours() error {
 	var gone, unseen, other []string
 	for _, layout := range e.layouts {
+		if layout.Names == ([bridge.FieldCount]string{}) {
+			continue // they were removed
+		}
 		seen, err := e.org.Look(e.ctx, layout)
 		if hidden(err) {
 			continue
@@ -186,7 +189,9 @@ func (e *examination) ours() error {
 		}
 		missing := map[string]bool{}
 		for i, name := range layout.Names {
-			missing[name] = name != "" && !seen.Visible.Has(i)
+			if missing[name] = name != "" && !seen.Visible.Has(i); name == "" {
+				gone = append(gone, layout.Object+"."+bridge.Fields[i].Name)
+			}
 		}
 		g, u, o, err := e.explain(layout.Object, layout.Names[:], missing)
 		if err != nil {

@@ -14,7 +14,6 @@ func TestOurFields(t *testing.T) {
 	for i, f := range bridge.Fields {
 		layout.Names[i] = "RH_" + f.Name + "__c"
 	}
-	layout.Names[bridge.TwitterLink] = "" // none was chosen yet
 	two := bridge.FieldSet(0).With(bridge.Code).With(bridge.Points)
 	both := []string{"Contact.RH_CODE__c", "Contact.RH_POINTS__c"}
 	for name, tc := range map[string]struct {
@@ -23,7 +22,6 @@ func TestOurFields(t *testing.T) {
 		err  bridge.Kind
 	}{
 		"all can be written":       {},
-		"one that was not chosen":  {org: patient{unwritten: bridge.FieldSet(0).With(bridge.TwitterLink)}},
 		"two are gone":             {org: patient{unwritten: two}, want: []Finding{{OurFieldsGone, both}}},
 		"one is gone, one hidden":  {org: patient{unwritten: two, existing: "RH_POINTS__C"}, want: []Finding{{OurFieldsGone, both[:1]}, {OurFieldsHidden, both[1:]}}},
 		"hidden by our own set":    {org: patient{unwritten: two, existing: "RH_CODE__c RH_POINTS__c", unassigned: true}, want: []Finding{{OurFieldsHidden, both}, {OurSetMissing, []string{"RH_Integration"}}}},
@@ -45,5 +43,27 @@ func TestOurFields(t *testing.T) {
 				t.Errorf("findings differ (-got +want):\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestOurFieldsWithoutNames(t *testing.T) {
+	t.Parallel()
+	some := bridge.Layout{Object: "Contact", Names: [bridge.FieldCount]string{bridge.Code: "RH_CODE__c"}}
+	for i, f := range bridge.Fields {
+		if i > bridge.Points {
+			some.Names[i] = "RH_" + f.Name + "__c"
+		}
+	}
+	for name, tc := range map[string]struct {
+		layout bridge.Layout
+		want   []Finding
+	}{
+		"not made, or somebody else has the name": {some, []Finding{{OurFieldsGone, []string{"Contact.EX_FIELD", "Contact.EX_FIELD_2", "Contact.LAST_REF", "Contact.POINTS"}}}},
+		"removed": {bridge.Layout{Object: "Contact"}, nil},
+	} {
+		report, err := examine(t.Context(), patient{}, "005", []bridge.Layout{tc.layout})
+		if diff := cmp.Diff(report.Findings, tc.want); err != nil || diff != "" {
+			t.Errorf("%s: %v, findings differ (-got +want):\n%s", name, err, diff)
+		}
 	}
 }

@@ -80,6 +80,9 @@ func TestWhatChangesAfterwards(t *testing.T) {
 			if written := w.layout(provision.Contact).Visible.Has(bridge.Points); written != tc.state.Written() {
 				t.Errorf("written: %t", written)
 			}
+			if l := w.layout(provision.Contact); strings.Contains(name, "replaced") != (l.Names[bridge.Points] == "") {
+				t.Errorf("the name in the layout: %q", l.Names[bridge.Points])
+			}
 			if changed := w.layout(provision.Contact) != w.layouts[0]; changed && !sameButVersion(w.layout(provision.Contact), w.layouts[len(w.layouts)-1]) {
 				t.Errorf("announced: %+v", w.layouts)
 			}
@@ -141,8 +144,8 @@ func TestAnObjectIsFull(t *testing.T) {
 	if d := s.Problems[0].Details; d[0] != "RH_SUB_ID__c" || !strings.HasPrefix(d[1], "LIMIT_EXCEEDED: You have reached the maximum number of 25 external id fields") {
 		t.Errorf("details: %q", d)
 	}
-	if l := w.layout(provision.Contact); l.Visible != bridge.EveryField.Without(bridge.SubscriberKey) {
-		t.Errorf("visible: %v", l.Visible.Names())
+	if l := w.layout(provision.Contact); l.Visible != bridge.EveryField.Without(bridge.SubscriberKey) || l.Names[bridge.SubscriberKey] != "" {
+		t.Errorf("visible: %v; not made: %q", l.Visible.Names(), l.Names[bridge.SubscriberKey])
 	}
 	if s := w.check(); titles(s) != "Salesforce did not make some fields" {
 		t.Errorf("a check forgets: %+v", s.Problems)

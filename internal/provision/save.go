@@ -29,8 +29,9 @@ func (s Service) settle(ctx context.Context, setup *Setup, seen map[string]sight
 		was := layout
 		layout.Account, layout.Connection, layout.Object = setup.Account, setup.Connection, object
 		for _, f := range setup.of(object) {
-			if layout.Names[f.Index] = f.Name; next == Removed {
-				layout.Names[f.Index] = ""
+			layout.Names[f.Index] = ""
+			if next != Removed && setup.ours(f, at) {
+				layout.Names[f.Index] = f.Name
 			}
 		}
 		layout = written(setup.of(object), at.Fit(layout))
@@ -69,6 +70,17 @@ func (s Service) settle(ctx context.Context, setup *Setup, seen map[string]sight
 		setup.DueAt = now.Add(hourly)
 	}
 	return s.save(ctx, setup)
+}
+
+// ours reports whether whatever has the field's name is ours to write, so that others may look for it by its name: a field
+// that we have made and that is still there or that nobody has replaced, and one that an administrator is to make.
+func (s Setup) ours(f Field, seen sight) bool {
+	if !f.made() {
+		return s.Route == ByHand
+	}
+	_, visible := seen.Field(f.Name)
+	_, told := seen.named(f.Name)
+	return f.State != Missing || !visible && !told
 }
 
 // written takes fields out of the layout that are not ours to write, whatever they look like.
