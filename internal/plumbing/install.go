@@ -96,7 +96,7 @@ func (t *turn) missing(ctx context.Context) ([]string, error) {
 func (t *turn) rest() time.Duration {
 	i := t.i
 	i.Stage, i.Mend, i.Tries, i.Rounds, i.CheckedAt = Resting, false, 0, 0, t.s.Now()
-	i.Fault, i.Details = "", nil
+	i.Fault, i.Details, i.Message, i.Flow = "", nil, false, false
 	return day
 }
 
