@@ -62,35 +62,33 @@ const (
 // Parse reads an envelope. What is none is Invalid, with one of the Reasons as its code; if r fails, it is Unavailable.
 func Parse(r io.Reader) (Envelope, error) {
 	const op = "outbound.Parse"
-	text, err := read(r)
+	var e Envelope
+	var b body
+	_, err := io.Copy(&b, r)
 	if err == nil {
-		var e Envelope
-		if e, err = parse(text); err == nil {
-			return e, nil
-		}
+		e, err = parse(b.text.String())
 	}
-	if reason, refused := err.(Reason); refused {
+	var reason Reason
+	switch {
+	case err == nil:
+		return e, nil
+	case errors.As(err, &reason):
 		return Envelope{}, Refuse(op, reason)
+	case errors.As(err, new(*http.MaxBytesError)):
+		return Envelope{}, Refuse(op, TooLarge)
+	default:
+		return Envelope{}, bridge.E(op, bridge.Unavailable, err)
 	}
-	return Envelope{}, bridge.E(op, bridge.Unavailable, err)
 }
 
-func read(r io.Reader) (string, error) {
-	buffer := make([]byte, 0, 32<<10)
-	for {
-		n, err := r.Read(buffer[len(buffer):cap(buffer)])
-		buffer = buffer[:len(buffer)+n]
-		switch {
-		case len(buffer) > Largest, errors.As(err, new(*http.MaxBytesError)):
-			return "", TooLarge
-		case err == io.EOF:
-			return string(buffer), nil
-		case err != nil:
-			return "", err
-		case len(buffer) == cap(buffer):
-			buffer = append(make([]byte, 0, 2*cap(buffer)), buffer...)
-		}
+// body takes in no more than Largest. A reader that has it all hands it over in one piece, which is the only copy then.
+type body struct{ text strings.Builder } // not embedded: its other methods know no limit
+
+func (b *body) Write(p []byte) (int, error) {
+	if b.text.Len()+len(p) > Largest {
+		return 0, TooLarge
 	}
+	return b.text.Write(p)
 }
 
 // parse reads Envelope/Body/notifications, each of which has to be there once.
