@@ -58,17 +58,26 @@ func TestCalls(t *testing.T) {
 	}
 	got := map[string]int{"plan": len(w.wire.count())}
 	c := choices(provision.Contact)
-	c.Readers.Profiles = []bridge.SalesforceID{w.profile("Sales User")}
 	w.begin(c)
-	got["first, with a profile of readers"] = len(w.wire.count())
+	got["first"] = len(w.wire.count())
 	w.begin(c)
 	got["again"] = len(w.wire.count())
 	w.check()
 	got["check"] = len(w.wire.count())
+	w = newWorld(t)
+	w.wire.count()
+	c.Readers.Profiles = []bridge.SalesforceID{w.profile("Sales User")}
+	w.begin(c)
+	got["first, with a profile of readers"] = len(w.wire.count())
+	w.begin(c)
+	got["again, with them"] = len(w.wire.count())
+	w.check()
+	got["check, with them"] = len(w.wire.count())
 	c.Object = provision.Lead
 	w.begin(c)
 	got["leads too"] = len(w.wire.count())
-	want := map[string]int{"plan": 4, "first, with a profile of readers": 10, "again": 7, "check": 5, "leads too": 13}
+	want := map[string]int{"plan": 4, "first": 9, "again": 5, "check": 3,
+		"first, with a profile of readers": 10, "again, with them": 7, "check, with them": 5, "leads too": 13}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("calls (-got +want):\n%s", diff)
 	}

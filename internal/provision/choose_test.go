@@ -1,0 +1,74 @@
+package provision
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/referralbridge/referralbridge/internal/bridge"
+)
+
+// TestChoose draws an org's custom fields, theirs and ours, and what we remember of ours: whatever there is, no field of
+// theirs is taken, no two fields of ours get one name, and what was found keeps its name.
+func TestChoose(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		prefix := rapid.SampledFrom([]string{Prefixed, Bare}).Draw(t, "prefix")
+		setup := Setup{Prefix: prefix}
+		setup.extend(Contact)
+		seen := sight{told: true, byID: map[bridge.SalesforceID]CustomField{}, byName: map[string]CustomField{}, defined: map[string]Definition{}}
+		theirs := map[string]bool{}
+		for i, f := range bridge.Fields {
+			for _, name := range names(rapid.SampledFrom([]string{Prefixed, Bare}).Draw(t, "their prefix"), f) {
+				if _, taken := seen.named(name); taken || rapid.IntRange(0, 3).Draw(t, "exists") > 0 {
+					continue
+				}
+				if rapid.Bool().Draw(t, "in other letters") {
+					name = strings.ToLower(name[:len(name)-1]) + "c"
+				}
+				found := CustomField{ID: bridge.SalesforceID(fmt.Sprintf("00N%d", len(seen.byID))), Name: name}
+				seen.byID[found.ID], seen.byName[strings.ToLower(name)] = found, found
+				d := Definition{Shape: Shape{Name: name, Type: f.Type, Length: f.Length, Digits: bridge.Digits, Key: f.Key}}
+				switch rapid.IntRange(0, 3).Draw(t, "whose") {
+				case 0: // ours, and we know it
+					if setup.Fields[i].ID == "" {
+						setup.Fields[i].ID, setup.Fields[i].Name = found.ID, "RH_Old__c"
+						continue
+					}
+				case 1: // ours, from another setup
+					d.Description = "x " + Mark
+				case 2: // it has our mark, and became something else
+					d.Description, d.Type = Mark, "Email"
+				}
+				seen.defined[strings.ToLower(name)] = d
+				theirs[strings.ToLower(name)] = d.Description == "" || d.Type != f.Type
+			}
+		}
+		before := slices.Clone(setup.Fields)
+		without := choose(setup.Fields, prefix, seen)
+		used := map[string]bool{}
+		for i, f := range setup.Fields {
+			name := strings.ToLower(f.Name)
+			switch {
+			case f.Name == "":
+				if !slices.Contains(without, bridge.Fields[i].Name) {
+					t.Errorf("%s has no name, and nobody says so", bridge.Fields[i].Name)
+				}
+				continue
+			case used[name]:
+				t.Errorf("%s is used twice", f.Name)
+			case theirs[name]:
+				t.Errorf("%s is theirs", f.Name)
+			case before[i].ID != "" && (f.ID != before[i].ID || f.Name != seen.byID[f.ID].Name):
+				t.Errorf("%+v became %+v", before[i], f)
+			}
+			used[name] = true
+			if _, there := seen.named(f.Name); there != (f.ID != "") {
+				t.Errorf("%+v: there is one: %t", f, there)
+			}
+		}
+	})
+}
