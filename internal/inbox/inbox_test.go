@@ -186,6 +186,8 @@ func TestRepetitions(t *testing.T) {
 		"a change back to what was, after the attempts": {"subscriber_updated", at(0, end), at(0, end)},
 		"a change, and again long after a repetition":   {"subscriber_updated", at(0, 60, 400), at(0, end, 400)},
 		"a change, and repetitions in every window":     {"subscriber_updated", at(0, 60, 400, 460, 690), at(0, end, 400, 700)},
+		"a change, again, and soon after the attempts":  {"subscriber_updated", at(0, 250, 320), at(0, end, 320)},
+		"a change, and twice when the attempts end":     {"subscriber_updated", at(0, end, end), at(0, end, 2*end)},
 		"a reward, twice":                               {"reward_unlocked", at(0, 1), at(0, end)},
 		"a promotion, the next day":                     {"subscriber_promoted", at(0, 90_000), at(0, 90_000)},
 	} {
@@ -298,9 +300,9 @@ func TestNoChangeIsLost(t *testing.T) {
 		text := body("subscriber_updated", fmt.Sprintf(`,"points":%d`, round))
 		w.sent = nil
 		begin := w.now
-		troubles := rapid.SliceOfN(rapid.SampledFrom([]trouble{works, works, works, works, fails, unanswered, diesBefore, diesAfterwards}), 60, 60).Draw(rt, "troubles")
-		w.trip = func(step int) trouble { return troubles[step%len(troubles)] }
-		pauses := rapid.SliceOfN(rapid.IntRange(0, 200), 1, 8).Draw(rt, "pauses in seconds")
+		troubles := rapid.MapOfN(rapid.IntRange(1, 60), rapid.SampledFrom([]trouble{fails, unanswered, diesBefore, diesAfterwards}), 0, 4).Draw(rt, "troubles")
+		w.step, w.trip = 0, func(step int) trouble { return troubles[step] }
+		pauses := rapid.SliceOfN(rapid.SampledFrom([]int{0, 1, 60, 150, 200, 299, 300, 301}), 1, 8).Draw(rt, "pauses in seconds")
 		for _, pause := range pauses {
 			w.now = w.now.Add(time.Duration(pause) * time.Second)
 			if w.deliver(text) != nil {

@@ -16,7 +16,8 @@ func TestNewAddress(t *testing.T) {
 	first := w.settings()
 	url := w.service.URL(first)
 	token, found := strings.CutPrefix(url, "https://bridge.example.com/referralhero/events/")
-	if !found || token != first.Address.Reveal() || len(token) != 52 || !first.AddressAt.Equal(w.now) || !first.OldAddressUntil.IsZero() {
+	if !found || token != first.Address.Reveal() || len(token) != 52 || !first.AddressAt.Equal(w.now) ||
+		!first.OldAddressUntil.IsZero() || !first.OldSecretUntil.IsZero() {
 		t.Errorf("address %s, %+v", url, first)
 	}
 	if none := w.service.URL(inbox.Webhook{}); none != "" {

@@ -33,6 +33,8 @@ func TestGenuine(t *testing.T) {
 	sum := mac(current, body)
 	std, url, digits := base64.StdEncoding.EncodeToString(sum), base64.URLEncoding.EncodeToString(sum), hex.EncodeToString(sum)
 	both := []string{current, old}
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	loose := std[:42] + string(alphabet[strings.IndexByte(alphabet, std[42])+1]) + "=" // the same bytes, written otherwise
 	for name, tc := range map[string]struct {
 		signatures []string
 		secrets    []string
@@ -61,6 +63,7 @@ func TestGenuine(t *testing.T) {
 		"another prefix":                      {[]string{"sha1=" + digits}, both, false},
 		"a prefix twice":                      {[]string{"sha256=sha256=" + digits}, both, false},
 		"padding twice":                       {[]string{std + "="}, both, false},
+		"bits that say nothing":               {[]string{loose}, both, false},
 		"cut off":                             {[]string{std[:40]}, both, false},
 		"longer than it should be":            {[]string{digits + "00"}, both, false},
 		"a line break inside":                 {[]string{std[:20] + "\n" + std[20:]}, both, false},
