@@ -119,7 +119,8 @@ func (o *Org) changeFlow(w http.ResponseWriter, r *http.Request) {
 func (o *Org) changeAutomation(w http.ResponseWriter, r *http.Request) {
 	on := func(name string) bool { return r.PostFormValue(name) != "" }
 	s := o.Switches()
-	s.Automation = Automation{Sandbox: on("sandbox"), FlowsDeployActive: on("flowsDeployActive"), FlowTestsMissing: on("flowTestsMissing"), FlowActivationRefused: on("flowActivationRefused")}
+	s.Automation = Automation{Sandbox: on("sandbox"), FlowsDeployActive: on("flowsDeployActive"),
+		FlowTestsMissing: on("flowTestsMissing"), FlowActivationRefused: on("flowActivationRefused")}
 	err := s.DeployDelay.UnmarshalText([]byte(orElse(r.PostFormValue("deployDelay"), "0s")))
 	if err == nil {
 		o.SetSwitches(s)
@@ -137,7 +138,8 @@ func (o *Org) showOutbound(w http.ResponseWriter, problem string) {
 	if problem != "" {
 		status = http.StatusUnprocessableEntity
 	}
-	o.show(w, status, "outbound", "Outbound messages", map[string]any{"Problem": problem, "Counts": o.OutboundCounts(), "Switches": o.Switches().Outbound,
+	o.show(w, status, "outbound", "Outbound messages", map[string]any{"Problem": problem,
+		"Counts": o.OutboundCounts(), "Switches": o.Switches().Outbound,
 		"Waiting": waiting[:min(len(waiting), shownNewest)], "Done": done[:min(len(done), shownNewest)], "Posts": posts[:min(len(posts), shownNewest)]})
 }
 
@@ -161,8 +163,10 @@ func (o *Org) changeOutbound(w http.ResponseWriter, r *http.Request) {
 
 func (o *Org) switchOutbound(r *http.Request) error {
 	s := o.Switches()
-	s.Outbound = Outbound{OutboundPaused: r.PostFormValue("outboundPaused") != "", OutboundClonedOrgID: strings.TrimSpace(r.PostFormValue("outboundClonedOrgId"))}
-	for name, d := range map[string]*Duration{"outboundDelay": &s.OutboundDelay, "outboundSpread": &s.OutboundSpread, "outboundTimeout": &s.OutboundTimeout} {
+	s.Outbound = Outbound{OutboundPaused: r.PostFormValue("outboundPaused") != "",
+		OutboundClonedOrgID: strings.TrimSpace(r.PostFormValue("outboundClonedOrgId"))}
+	durations := map[string]*Duration{"outboundDelay": &s.OutboundDelay, "outboundSpread": &s.OutboundSpread, "outboundTimeout": &s.OutboundTimeout}
+	for name, d := range durations {
 		if err := d.UnmarshalText([]byte(orElse(r.PostFormValue(name), "0s"))); err != nil {
 			return err
 		}

@@ -256,10 +256,10 @@ func TestAutomationControls(t *testing.T) {
 func TestEntryConditions(t *testing.T) {
 	t.Parallel()
 	formula := func(text string) map[string]string {
-		return with(files(hook), flowFile, "OR(ISNEW(), ISCHANGED({!$Record.StageName}), ISCHANGED({!$Record.Amount}))", text)
+		return with(files(hook), flowFile, everyChange, text)
 	}
 	filters := func(logic, list string) map[string]string {
-		return with(files(hook), flowFile, "<filterFormula>OR(ISNEW(), ISCHANGED({!$Record.StageName}), ISCHANGED({!$Record.Amount}))</filterFormula>",
+		return with(files(hook), flowFile, "<filterFormula>"+everyChange+"</filterFormula>",
 			"<doesRequireRecordChangedToMeetCriteria>true</doesRequireRecordChangedToMeetCriteria><filterLogic>"+logic+"</filterLogic>"+list)
 	}
 	filter := func(field, operator, value string) string {
@@ -271,7 +271,7 @@ func TestEntryConditions(t *testing.T) {
 		want  string // of: a new one, another name, Closed Won, another amount of it, Closed Lost, Closed Won
 	}{
 		"every change of a stage or an amount": {files(hook), "+-++++"},
-		"one stage, when it is reached":        {formula(`AND(OR(ISNEW(), ISCHANGED({!$Record.StageName})), ISPICKVAL({!$Record.StageName}, "Closed Won"))`), "--+--+"},
+		"one stage, when it is reached":        {formula(oneStage), "--+--+"},
 		"any other stage":                      {formula(`AND(OR(ISNEW(), ISCHANGED({!$Record.StageName})), NOT(ISPICKVAL({!$Record.StageName}, "Closed Won")))`), "+---+-"},
 		"new ones":                             {formula(`ISNEW()`), "+-----"},
 		"a list":                               {filters("and", filter("StageName", "EqualTo", won)+filter("IsWon", "EqualTo", "<booleanValue>true</booleanValue>")), "--+--+"},

@@ -101,7 +101,8 @@ func readDeployment(w http.ResponseWriter, r *http.Request) (options deployOptio
 	}
 	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "multipart/form-data" || parameters["boundary"] == "" {
-		return deployOptions{}, nil, refuse(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", "Content type not supported: "+r.Header.Get("Content-Type"))
+		err := refuse(http.StatusUnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", "Content type not supported: "+r.Header.Get("Content-Type"))
+		return deployOptions{}, nil, err
 	}
 	body := multipart.NewReader(http.MaxBytesReader(w, r.Body, largestPackage+largestRequest), parameters["boundary"])
 	described := false
@@ -331,7 +332,8 @@ func (p *unpacked) fail(r componentResult, err error) {
 func (p *unpacked) create(files map[string][]byte, listed manifest, missing bool) {
 	for _, t := range listed {
 		if !slices.ContainsFunc(deployable, func(of struct{ name, folder, suffix string }) bool { return of.name == t.Name }) {
-			p.fail(componentResult{File: "package.xml", FullName: t.Name}, faulty("Unknown type name '%s' specified in package.xml, or not one that this simulated org can deploy", t.Name))
+			p.fail(componentResult{File: "package.xml", FullName: t.Name},
+				faulty("Unknown type name '%s' specified in package.xml, or not one that this simulated org can deploy", t.Name))
 		}
 	}
 	for _, name := range sortedNames(files) {
@@ -464,7 +466,8 @@ func (p *unpacked) destroy(files map[string][]byte, name string) {
 	p.note(componentResult{File: name, FullName: name}, nil)
 	for _, t := range listed {
 		if t.Name != "Flow" && t.Name != "WorkflowOutboundMessage" {
-			p.fail(componentResult{File: name, FullName: t.Name}, faulty("Unknown type name '%s' specified in %s, or not one that this simulated org can delete", t.Name, name))
+			p.fail(componentResult{File: name, FullName: t.Name},
+				faulty("Unknown type name '%s' specified in %s, or not one that this simulated org can delete", t.Name, name))
 		}
 	}
 	for _, kind := range []string{"Flow", "WorkflowOutboundMessage"} {
@@ -611,7 +614,8 @@ func (o *Org) describeDeployment(d *deployment, state string, details bool) map[
 	}
 	if details {
 		result["details"] = map[string]any{"componentFailures": failures, "componentSuccesses": successes, "retrieveResult": nil,
-			"runTestResult": map[string]any{"numTestsRun": 0, "numFailures": 0, "totalTime": 0.0, "successes": []any{}, "failures": []any{}, "codeCoverage": []any{},
+			"runTestResult": map[string]any{"numTestsRun": 0, "numFailures": 0, "totalTime": 0.0,
+				"successes": []any{}, "failures": []any{}, "codeCoverage": []any{},
 				"codeCoverageWarnings": []any{}, "flowCoverage": []any{}, "flowCoverageWarnings": []any{}}}
 	}
 	return map[string]any{"id": d.ID, "validatedDeployRequestId": nil, "deployOptions": d.Options, "deployResult": result}

@@ -11,16 +11,18 @@ func FuzzMetadataFiles(f *testing.F) {
 	good := files(hook)
 	f.Add(packageXML, good[workflowFile], flowXML)
 	for _, change := range [][2]string{
-		{"OR(ISNEW(), ISCHANGED({!$Record.StageName}), ISCHANGED({!$Record.Amount}))", `AND(NOT(ISNEW()),ISPICKVAL({!$Record.StageName},"a\"b"))`},
-		{"<filterFormula>OR(ISNEW(), ISCHANGED({!$Record.StageName}), ISCHANGED({!$Record.Amount}))</filterFormula>",
-			`<filterLogic>or</filterLogic><filters><field>Amount</field><operator>EqualTo</operator><value><numberValue>1E300</numberValue></value></filters>`},
+		{everyChange, `AND(NOT(ISNEW()),ISPICKVAL({!$Record.StageName},"a\"b"))`},
+		{"<filterFormula>" + everyChange + "</filterFormula>",
+			`<filterLogic>or</filterLogic>` +
+				`<filters><field>Amount</field><operator>EqualTo</operator><value><numberValue>1E300</numberValue></value></filters>`},
 		{"<Flow", "<!DOCTYPE a [<!ENTITY b 'c'>]><Flow"}, {"<start>", "<start/><start>"}, {`encoding="UTF-8"`, `encoding="UTF-7"`}, {"Flow", "x:Flow"},
 		{"<actionName>Opportunity.", "<actionName>"}, {"<object>Opportunity", "<object>Contact"},
 	} {
 		f.Add(packageXML, good[workflowFile], strings.Replace(flowXML, change[0], change[1], 1))
 	}
 	f.Add(strings.ReplaceAll(packageXML, "members>", "member>"), good[workflowFile]+good[workflowFile], "")
-	f.Add(strings.ReplaceAll(packageXML, "RH_Opportunity_Stage", "*"), strings.ReplaceAll(good[workflowFile], "<fields>", "<fields>\ufffd"), strings.Repeat("<a>", 100))
+	f.Add(strings.ReplaceAll(packageXML, "RH_Opportunity_Stage", "*"),
+		strings.ReplaceAll(good[workflowFile], "<fields>", "<fields>\ufffd"), strings.Repeat("<a>", 100))
 	f.Fuzz(func(t *testing.T, listed, workflow, flow string) {
 		o := New(Options{Generated: 2})
 		defer o.Close()
@@ -64,7 +66,8 @@ func FuzzZip(f *testing.F) {
 
 // FuzzFormula reads any entry conditions, and has them decide.
 func FuzzFormula(f *testing.F) {
-	for _, seed := range []string{"OR(ISNEW(), ISCHANGED({!$Record.StageName}))", `ISPICKVAL({!$Record.StageName}, "a\\\"")`, "NOT(NOT(ISNEW( )))", "AND(", "(", strings.Repeat("NOT(", 100)} {
+	for _, seed := range []string{"OR(ISNEW(), ISCHANGED({!$Record.StageName}))", `ISPICKVAL({!$Record.StageName}, "a\\\"")`, "NOT(NOT(ISNEW( )))",
+		"AND(", "(", strings.Repeat("NOT(", 100)} {
 		f.Add(seed)
 	}
 	o := New(Options{Generated: -1})

@@ -43,7 +43,8 @@ func (o *Org) deployBySOAP(by author, name string, in soapDeployment) (answer st
 			return "", true, refuse(http.StatusInternalServerError, "INVALID_FIELD", "ZipFile is no file in base64")
 		}
 		s := in.Options
-		d, err := o.enqueue(by.user, deployOptions{AllowMissingFiles: s.AllowMissingFiles, CheckOnly: s.CheckOnly, IgnoreWarnings: s.IgnoreWarnings, PurgeOnDelete: s.PurgeOnDelete,
+		d, err := o.enqueue(by.user, deployOptions{AllowMissingFiles: s.AllowMissingFiles, CheckOnly: s.CheckOnly,
+			IgnoreWarnings: s.IgnoreWarnings, PurgeOnDelete: s.PurgeOnDelete,
 			RollbackOnError: s.RollbackOnError, SinglePackage: s.SinglePackage, RunTests: s.RunTests, TestLevel: s.TestLevel}, zipped)
 		if err != nil {
 			return "", true, err

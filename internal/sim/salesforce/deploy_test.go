@@ -43,6 +43,9 @@ const (
   </outboundMessages>
 </Workflow>`
 
+	everyChange = "OR(ISNEW(), ISCHANGED({!$Record.StageName}), ISCHANGED({!$Record.Amount}))"
+	oneStage    = `AND(OR(ISNEW(), ISCHANGED({!$Record.StageName})), ISPICKVAL({!$Record.StageName}, "Closed Won"))`
+
 	flowXML = `<?xml version="1.0" encoding="UTF-8"?>
 <Flow xmlns="http://soap.sforce.com/2006/04/metadata">
   <actionCalls>
@@ -62,7 +65,7 @@ const (
   <start>
     <locationX>50</locationX><locationY>0</locationY>
     <connector><targetReference>Send_Outbound_Message</targetReference></connector>
-    <filterFormula>OR(ISNEW(), ISCHANGED({!$Record.StageName}), ISCHANGED({!$Record.Amount}))</filterFormula>
+    <filterFormula>` + everyChange + `</filterFormula>
     <object>Opportunity</object>
     <recordTriggerType>CreateAndUpdate</recordTriggerType>
     <triggerType>RecordAfterSave</triggerType>
@@ -203,7 +206,8 @@ func rowsOf[T any](t *testing.T, a answer) []T {
 
 func (s *site) flow(token string) flowRow {
 	s.t.Helper()
-	rows := rowsOf[flowRow](s.t, s.tooling(token, "SELECT Id, DeveloperName, ActiveVersionId, LatestVersionId, LatestVersion.VersionNumber FROM FlowDefinition WHERE DeveloperName = 'RH_Opportunity_Stage'"))
+	rows := rowsOf[flowRow](s.t, s.tooling(token, "SELECT Id, DeveloperName, ActiveVersionId, LatestVersionId, "+
+		"LatestVersion.VersionNumber FROM FlowDefinition WHERE DeveloperName = 'RH_Opportunity_Stage'"))
 	if len(rows) != 1 {
 		s.t.Fatalf("%d flows", len(rows))
 	}
@@ -214,54 +218,78 @@ func TestDeployment(t *testing.T) {
 	t.Parallel()
 	const beside = "<recordTriggerType>Update</recordTriggerType>"
 	usual := files(hook)
+	flow := func(oldNew ...string) map[string]string { return with(usual, flowFile, oldNew...) }
+	message := func(oldNew ...string) map[string]string { return with(usual, workflowFile, oldNew...) }
+	listed := func(oldNew ...string) map[string]string { return with(usual, "package.xml", oldNew...) }
+	const invalid = "Error parsing file: Element {http://soap.sforce.com/2006/04/metadata}"
 	for name, tc := range map[string]struct {
 		files   map[string]string
 		options string
 		problem string // empty: it succeeds
 		line    int
 	}{
-		"message and flow":                      {files: usual},
-		"in a folder of its own":                {files: map[string]string{"unpackaged/package.xml": packageXML, "unpackaged/" + workflowFile: usual[workflowFile], "unpackaged/" + flowFile: flowXML}},
-		"checked only":                          {files: usual, options: checkOnly},
-		"by wildcards":                          {files: with(usual, "package.xml", "Opportunity.RH_Opportunity_Stage", "*", "RH_Opportunity_Stage", "*")},
-		"one stage":                             {files: with(usual, flowFile, "OR(ISNEW(), ISCHANGED({!$Record.StageName}), ISCHANGED({!$Record.Amount}))", `AND(OR(ISNEW(), ISCHANGED({!$Record.StageName})), ISPICKVAL({!$Record.StageName}, "Closed Won"))`)},
-		"a list of filters":                     {files: with(usual, flowFile, "<filterFormula>OR(ISNEW(), ISCHANGED({!$Record.StageName}), ISCHANGED({!$Record.Amount}))</filterFormula>", "<doesRequireRecordChangedToMeetCriteria>true</doesRequireRecordChangedToMeetCriteria><filterLogic>and</filterLogic><filters><field>StageName</field><operator>EqualTo</operator><value><stringValue>Closed Won</stringValue></value></filters>")},
-		"changes alone, of updates alone":       {files: with(usual, flowFile, "OR(ISNEW(), ISCHANGED({!$Record.StageName}), ISCHANGED({!$Record.Amount}))", "ISCHANGED({!$Record.StageName})", "<recordTriggerType>CreateAndUpdate</recordTriggerType>", beside)},
-		"to a port that is high":                {files: files("http://127.0.0.1:8000/salesforce/outbound/t")},
-		"to the port of HTTP":                   {files: files("http://hooks.example.com/t")},
-		"a bare ISCHANGED":                      {files: with(usual, flowFile, "OR(ISNEW(), ISCHANGED({!$Record.StageName}), ISCHANGED({!$Record.Amount}))", "ISCHANGED({!$Record.StageName})"), problem: "ISCHANGED cannot be used", line: 2},
-		"a function that is not there":          {files: with(usual, flowFile, "ISNEW()", "TODAY()"), problem: "unknown function TODAY"},
-		"a formula that does not end":           {files: with(usual, flowFile, "ISCHANGED({!$Record.Amount}))", "ISCHANGED({!$Record.Amount})"), problem: "the formula ends too early"},
-		"a formula and filters":                 {files: with(usual, flowFile, "<object>", "<filterLogic>and</filterLogic><object>"), problem: "cannot be used together"},
-		"a field that is not there":             {files: with(usual, flowFile, "$Record.Amount", "$Record.Worth"), problem: "field Worth does not exist"},
-		"a trigger that cannot send":            {files: with(usual, flowFile, "RecordAfterSave", "RecordBeforeSave"), problem: "'RecordBeforeSave' is not a valid value for the enum 'FlowTriggerType'", line: 23},
-		"an element that nobody knows":          {files: with(usual, flowFile, "<status>", "<surprise>1</surprise><status>"), problem: "Error parsing file: Element {http://soap.sforce.com/2006/04/metadata}surprise invalid at this location in type Flow", line: 25},
-		"elements in another order":             {files: with(usual, flowFile, "<object>Opportunity</object>", "", "<triggerType>RecordAfterSave</triggerType>", "<triggerType>RecordAfterSave</triggerType><object>Opportunity</object>"), problem: "object invalid at this location in type FlowStart"},
-		"an element twice":                      {files: with(usual, flowFile, "<status>Active</status>", "<status>Active</status><status>Active</status>"), problem: "Element status is duplicated at this location in type Flow"},
-		"a namespace that is another":           {files: with(usual, flowFile, "2006/04/metadata", "2006/04/data"), problem: "is not of the namespace"},
-		"no namespace":                          {files: with(usual, flowFile, ` xmlns="http://soap.sforce.com/2006/04/metadata"`, ""), problem: "is not of the namespace"},
-		"a document type":                       {files: with(usual, flowFile, "<Flow", "<!DOCTYPE Flow><Flow"), problem: "DOCTYPE is disallowed"},
-		"no XML":                                {files: with(usual, flowFile, "</Flow>", ""), problem: "Error parsing file: XML syntax error"},
-		"a flow without a status":               {files: with(usual, flowFile, "<status>Active</status>", ""), problem: "Required field is missing: status"},
-		"a number that is none":                 {files: with(usual, flowFile, "176", "left"), problem: "'left' is not a valid value for the type xsd:int"},
-		"a flow that leads nowhere":             {files: with(usual, flowFile, "<targetReference>Send_Outbound_Message", "<targetReference>Send"), problem: `leads to "Send"`},
-		"a message that is not there":           {files: with(usual, flowFile, "<actionName>Opportunity.RH_Opportunity_Stage", "<actionName>Opportunity.RH"), problem: "We can't find an action"},
-		"a user who is not there":               {files: with(usual, workflowFile, "admin@acme.example", "nobody@acme.example"), problem: "In field: integrationUser - no User named nobody@acme.example found", line: 3},
-		"a user who is not active":              {files: with(usual, workflowFile, "admin@acme.example", "former@acme.example"), problem: "no User named former@acme.example found"},
-		"a currency in an org that has but one": {files: with(usual, workflowFile, "<fields>ContactId</fields>", "<fields>CurrencyIsoCode</fields>"), problem: "Opportunity.CurrencyIsoCode found"},
-		"a field twice":                         {files: with(usual, workflowFile, "<fields>ContactId</fields>", "<fields>amount</fields>"), problem: "Duplicate name 'amount'"},
-		"to no web address":                     {files: files("ftp://hooks.example.com/t"), problem: "Endpoint URL is not a valid URL"},
-		"with a password":                       {files: files("https://a:b@hooks.example.com/t"), problem: "Endpoint URL is not a valid URL"},
-		"to a port that is low":                 {files: files("https://hooks.example.com:81/t"), problem: "Endpoint URL has a port"},
-		"HTTPS without TLS":                     {files: files("http://hooks.example.com:443/t"), problem: "Endpoint URL has a port"},
-		"a flow that is not named":              {files: with(usual, "package.xml", "<members>RH_Opportunity_Stage</members>", ""), problem: "Not in package.xml"},
-		"a flow that is named and not there":    {files: with(usual, "package.xml", "<members>RH_Opportunity_Stage</members>", "<members>RH_Opportunity_Stage</members><members>Other</members>"), problem: "An object 'Other' of type Flow was named in package.xml, but was not found in zipped directory"},
-		"a type that is not here":               {files: with(usual, "package.xml", "<name>Flow</name>", "<name>ApexClass</name>"), problem: "Unknown type name 'ApexClass'"},
-		"a file that does not belong there":     {files: map[string]string{"package.xml": packageXML, workflowFile: usual[workflowFile], flowFile: flowXML, "classes/A.cls": "x"}, problem: "Unknown folder or file name in package: classes/A.cls"},
-		"no package.xml":                        {files: map[string]string{flowFile: flowXML}, problem: "No package.xml found"},
-		"a version that is to come":             {files: with(usual, "package.xml", "66.0", "67.0"), problem: "Invalid API version: 67.0"},
-		"a way out of the zip":                  {files: map[string]string{"package.xml": packageXML, "../" + flowFile: flowXML}, problem: "Invalid file name in zip"},
-		"a file that is too large":              {files: map[string]string{"package.xml": packageXML + strings.Repeat(" ", largestMetadata)}, problem: "Maximum size of request reached"},
+		"message and flow": {files: usual},
+		"in a folder of its own": {files: map[string]string{
+			"unpackaged/package.xml": packageXML, "unpackaged/" + workflowFile: usual[workflowFile], "unpackaged/" + flowFile: flowXML,
+		}},
+		"checked only": {files: usual, options: checkOnly},
+		"by wildcards": {files: listed("Opportunity.RH_Opportunity_Stage", "*", "RH_Opportunity_Stage", "*")},
+		"one stage":    {files: flow(everyChange, oneStage)},
+		"a list of filters": {files: flow("<filterFormula>"+everyChange+"</filterFormula>",
+			"<doesRequireRecordChangedToMeetCriteria>true</doesRequireRecordChangedToMeetCriteria><filterLogic>and</filterLogic>"+
+				"<filters><field>StageName</field><operator>EqualTo</operator><value><stringValue>Closed Won</stringValue></value></filters>")},
+		"changes alone, of updates alone": {files: flow(everyChange, "ISCHANGED({!$Record.StageName})", "<recordTriggerType>CreateAndUpdate</recordTriggerType>", beside)},
+		"to a port that is high":          {files: files("http://127.0.0.1:8000/salesforce/outbound/t")},
+		"to the port of HTTP":             {files: files("http://hooks.example.com/t")},
+		"a bare ISCHANGED": {files: flow(everyChange, "ISCHANGED({!$Record.StageName})"),
+			problem: "ISCHANGED cannot be used", line: 2},
+		"a function that is not there": {files: flow("ISNEW()", "TODAY()"), problem: "unknown function TODAY"},
+		"a formula that does not end": {files: flow("ISCHANGED({!$Record.Amount}))", "ISCHANGED({!$Record.Amount})"),
+			problem: "the formula ends too early"},
+		"a formula and filters":     {files: flow("<object>", "<filterLogic>and</filterLogic><object>"), problem: "cannot be used together"},
+		"a field that is not there": {files: flow("$Record.Amount", "$Record.Worth"), problem: "field Worth does not exist"},
+		"a trigger that cannot send": {files: flow("RecordAfterSave", "RecordBeforeSave"),
+			problem: "'RecordBeforeSave' is not a valid value for the enum 'FlowTriggerType'", line: 23},
+		"an element that nobody knows": {files: flow("<status>", "<surprise>1</surprise><status>"),
+			problem: invalid + "surprise invalid at this location in type Flow", line: 25},
+		"elements in another order": {files: flow("<object>Opportunity</object>", "", "<triggerType>RecordAfterSave</triggerType>", "<triggerType>RecordAfterSave</triggerType><object>Opportunity</object>"),
+			problem: "object invalid at this location in type FlowStart"},
+		"an element twice": {files: flow("<status>Active</status>", "<status>Active</status><status>Active</status>"),
+			problem: "Element status is duplicated at this location in type Flow"},
+		"a namespace that is another": {files: flow("2006/04/metadata", "2006/04/data"), problem: "is not of the namespace"},
+		"no namespace":                {files: flow(` xmlns="http://soap.sforce.com/2006/04/metadata"`, ""), problem: "is not of the namespace"},
+		"a document type":             {files: flow("<Flow", "<!DOCTYPE Flow><Flow"), problem: "DOCTYPE is disallowed"},
+		"no XML":                      {files: flow("</Flow>", ""), problem: "Error parsing file: XML syntax error"},
+		"a flow without a status":     {files: flow("<status>Active</status>", ""), problem: "Required field is missing: status"},
+		"a number that is none":       {files: flow("176", "left"), problem: "'left' is not a valid value for the type xsd:int"},
+		"a flow that leads nowhere": {files: flow("<targetReference>Send_Outbound_Message", "<targetReference>Send"),
+			problem: `leads to "Send"`},
+		"a message that is not there": {files: flow("<actionName>Opportunity.RH_Opportunity_Stage", "<actionName>Opportunity.RH"),
+			problem: "We can't find an action"},
+		"a user who is not there": {files: message("admin@acme.example", "nobody@acme.example"),
+			problem: "In field: integrationUser - no User named nobody@acme.example found", line: 3},
+		"a user who is not active": {files: message("admin@acme.example", "former@acme.example"),
+			problem: "no User named former@acme.example found"},
+		"a currency in an org that has but one": {files: message("<fields>ContactId</fields>", "<fields>CurrencyIsoCode</fields>"),
+			problem: "Opportunity.CurrencyIsoCode found"},
+		"a field twice": {files: message("<fields>ContactId</fields>", "<fields>amount</fields>"),
+			problem: "Duplicate name 'amount'"},
+		"to no web address":        {files: files("ftp://hooks.example.com/t"), problem: "Endpoint URL is not a valid URL"},
+		"with a password":          {files: files("https://a:b@hooks.example.com/t"), problem: "Endpoint URL is not a valid URL"},
+		"to a port that is low":    {files: files("https://hooks.example.com:81/t"), problem: "Endpoint URL has a port"},
+		"HTTPS without TLS":        {files: files("http://hooks.example.com:443/t"), problem: "Endpoint URL has a port"},
+		"a flow that is not named": {files: listed("<members>RH_Opportunity_Stage</members>", ""), problem: "Not in package.xml"},
+		"a flow that is named and not there": {files: listed("<members>RH_Opportunity_Stage</members>", "<members>RH_Opportunity_Stage</members><members>Other</members>"),
+			problem: "An object 'Other' of type Flow was named in package.xml, but was not found in zipped directory"},
+		"a type that is not here": {files: listed("<name>Flow</name>", "<name>ApexClass</name>"), problem: "Unknown type name 'ApexClass'"},
+		"a file that does not belong there": {files: map[string]string{"package.xml": packageXML, workflowFile: usual[workflowFile], flowFile: flowXML, "classes/A.cls": "x"},
+			problem: "Unknown folder or file name in package: classes/A.cls"},
+		"no package.xml":            {files: map[string]string{flowFile: flowXML}, problem: "No package.xml found"},
+		"a version that is to come": {files: listed("66.0", "67.0"), problem: "Invalid API version: 67.0"},
+		"a way out of the zip": {files: map[string]string{"package.xml": packageXML, "../" + flowFile: flowXML},
+			problem: "Invalid file name in zip"},
+		"a file that is too large": {files: map[string]string{"package.xml": packageXML + strings.Repeat(" ", largestMetadata)},
+			problem: "Maximum size of request reached"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -610,7 +638,8 @@ func TestDeploymentBySOAP(t *testing.T) {
 	s.turn(func(w *Switches) { w.DeployDelay = Duration(time.Minute) })
 	send := func(files map[string]string) string {
 		t.Helper()
-		a := s.soap(token, "deploy", `<met:ZipFile>`+base64.StdEncoding.EncodeToString(zipped(t, files))+`</met:ZipFile><met:DeployOptions><met:checkOnly>false</met:checkOnly>`+
+		a := s.soap(token, "deploy", `<met:ZipFile>`+base64.StdEncoding.EncodeToString(zipped(t, files))+`</met:ZipFile>`+
+			`<met:DeployOptions><met:checkOnly>false</met:checkOnly>`+
 			`<met:rollbackOnError>true</met:rollbackOnError><met:singlePackage>true</met:singlePackage></met:DeployOptions>`)
 		_, after, found := strings.Cut(a.body, "<deployResponse><result><done>false</done><id>")
 		if of, _, whole := strings.Cut(after, "</id><state>Queued</state>"); found && whole {
@@ -634,7 +663,8 @@ func TestDeploymentBySOAP(t *testing.T) {
 		t.Errorf("%s", a.body)
 	}
 	s.forward(5 * time.Minute)
-	check(good, "<done>true</done>", "<status>Succeeded</status>", "<success>true</success>", "<numberComponentsDeployed>2</numberComponentsDeployed>", "<componentSuccesses><changed>true")
+	check(good, "<done>true</done>", "<status>Succeeded</status>", "<success>true</success>",
+		"<numberComponentsDeployed>2</numberComponentsDeployed>", "<componentSuccesses><changed>true")
 	check(bad, "<status>Canceled</status>", "<success>false</success>")
 	bad = send(with(files(hook), flowFile, "<status>", "<surprise/><status>"))
 	s.forward(5 * time.Minute)

@@ -54,10 +54,31 @@
 // looks at the job after the switch BulkDelay has passed by the org's clock. Columns of parents, as in
 // Account.Number__c, are for queries only. Jobs are forgotten after seven days, and by a restart.
 //
+// # Flows and outbound messages
+//
+// A package of metadata is deployed by REST (metadata/deployRequest) or by SOAP (deploy, checkDeployStatus, cancelDeploy), one at
+// a time, and lands when the switch DeployDelay has passed by the org's clock, also if nobody looks. It may hold outbound
+// messages (workflows/Opportunity.workflow) and flows that send them when a record was saved (flows/*.flow), and destructiveChanges.xml. Its
+// files are read strictly: any element that such a flow does not need, or that stands elsewhere, fails. Entry conditions are a
+// list, or a formula of AND, OR, NOT, ISNEW, ISCHANGED and ISPICKVAL. An active version of a flow is never overwritten, an inactive one is. In
+// production, which the org is without the switch Sandbox, flows arrive inactive; FlowsDeployActive, FlowTestsMissing and
+// FlowActivationRefused are the other ways. The Tooling API knows FlowDefinition (PATCH activates), Flow and
+// WorkflowOutboundMessage (DELETE), and makes none of them.
+//
+// Whoever saves a record, by any API or by hand, queues a notification when that is committed, if a flow is active and its conditions
+// are met. In the background up to 100 notifications of a message go to its endpoint in one envelope, with the values of that moment, as
+// far as the message's user sees them. One that is not acknowledged is sent again after 30 seconds, and after twice as
+// long each time, at most two hours, until it is a day old and dropped. The switches of Outbound delay, reorder, repeat and
+// lose; Options.Speed says how much faster than the world the clock runs. Delivered waits for the end of it all, Close ends it.
+//
+// With Options.MultiCurrency, or UseCurrencies, opportunities and their history have a CurrencyIsoCode, and there is
+// CurrencyType. Opportunities have no record types.
+//
 // # Pages
 //
-// / is the org, /contacts, /leads, /accounts and /opportunities its records, /setup its custom fields and permission sets, /faults its
-// switches and faults. A contact can be merged into another one, a lead converted.
+// / is the org, /contacts, /leads, /accounts and /opportunities its records, /setup its custom fields, permission sets, flows, outbound
+// messages, deployments and users, /outbound the queue of notifications and what became of them, /faults its switches and faults. A
+// contact can be merged into another one, a lead converted; an opportunity added, deleted and undeleted, and given contact roles.
 //
 // # Control
 //
@@ -72,5 +93,12 @@
 //	POST /__control/reset-counts   begins to count anew
 //	POST /__control/merge          {"winner": "003...", "loser": "003..."}
 //	POST /__control/convert        {"lead": "00Q..."}: answers with the contact
+//	POST /__control/undelete       {"id": "006..."}
+//	POST /__control/users          {"user": "...", "active": false}
+//	POST /__control/flows          {"flow": "...", "version": 1}: activates by hand; 0 is none
+//	POST /__control/currencies     gives the org several currencies, for ever
+//	GET  /__control/outbound       counts, the queue, what has ended, and the newest messages
+//	POST /__control/outbound/requeue  {"id": "04l..."}: is due now; all without an id
+//	POST /__control/outbound/delete   likewise
 //	POST /__control/visibility     {"user": "...", "object": "Contact", "field": "Email", "visible": false}
 package salesforce

@@ -154,7 +154,9 @@ func filterRule(t *table, f flow) (rule, error) {
 			case string:
 				one.value = v
 			}
-			if fits := map[string]bool{"booleanValue": of.kind == kindBoolean, "numberValue": of.kind.number(), "stringValue": !of.kind.number() && of.kind != kindBoolean}; !fits[kind] {
+			fits := map[string]bool{"booleanValue": of.kind == kindBoolean, "numberValue": of.kind.number(),
+				"stringValue": !of.kind.number() && of.kind != kindBoolean}
+			if !fits[kind] {
 				return nil, fmt.Errorf("the value for field %s is of another type", of.name)
 			}
 		}
@@ -184,7 +186,8 @@ func automationObjects() []*object {
 			&field{name: "Metadata", label: "Metadata", kind: kindComplex, basic: true},
 		)...),
 		newObject("Flow", "Flow Version", "Flow Versions", "301", audited(
-			&field{name: "DefinitionId", label: "Definition ID", kind: kindReference, length: 18, to: "FlowDefinition", relation: "Definition", basic: true, indexed: true},
+			&field{name: "DefinitionId", label: "Definition ID", kind: kindReference, length: 18, to: "FlowDefinition", relation: "Definition",
+				basic: true, indexed: true},
 			&field{name: "VersionNumber", label: "Version Number", kind: kindInt, basic: true},
 			text("Status", "Status", 40), text("MasterLabel", "Master Label", 255), text("Description", "Description", 1_000),
 			text("ProcessType", "Process Type", 40), text("ManageableState", "Manageable State", 40), text("FullName", "Full Name", 255),

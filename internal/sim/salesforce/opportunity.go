@@ -5,26 +5,20 @@ import (
 	"strings"
 )
 
-// Undelete takes a record out of the recycle bin, with what was deleted with it. No flow runs.
-func (o *Org) Undelete(of string) error {
+// Undelete takes an opportunity out of the recycle bin, with the contact roles that were deleted with it. No flow runs.
+func (o *Org) Undelete(opportunity string) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	parsed, err := parseID(strings.TrimSpace(of))
-	t := o.byPrefix(parsed)
-	if err != nil || t == nil || t.setup || t.deleted == nil {
-		return refuse(404, "NOT_FOUND", "there is no such record")
-	}
-	_, at, err := t.named(string(parsed))
-	if err != nil {
+	t := o.table("Opportunity")
+	_, at, err := t.named(strings.TrimSpace(opportunity))
+	switch {
+	case err != nil:
 		return err
-	}
-	if !t.isDeleted(t.rows[at]) {
+	case !t.isDeleted(t.rows[at]):
 		return refuse(400, "UNDELETE_FAILED", "Entity is not in the recycle bin")
 	}
-	return o.attempt(func() error {
-		o.undelete(t, at)
-		return nil
-	})
+	o.undelete(t, at)
+	return nil
 }
 
 func (o *Org) undelete(t *table, at int) {
@@ -110,7 +104,8 @@ func (o *Org) shownRoles(opportunity id) []shownRole {
 	t, contacts := o.table("OpportunityContactRole"), o.table("Contact")
 	var list []shownRole
 	for _, at := range o.children(t.name, "OpportunityId", string(opportunity)) {
-		one := shownRole{ID: t.rows[at].id(), Contact: id(t.value(at, "ContactId")), Name: "(deleted)", Role: t.value(at, "Role"), Primary: t.value(at, "IsPrimary") == "true"}
+		one := shownRole{ID: t.rows[at].id(), Contact: id(t.value(at, "ContactId")), Name: "(deleted)",
+			Role: t.value(at, "Role"), Primary: t.value(at, "IsPrimary") == "true"}
 		if contact, ok := contacts.parent(string(one.Contact)); ok {
 			one.Name = contacts.field("Name").value(contact)
 		}

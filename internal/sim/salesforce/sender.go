@@ -164,7 +164,8 @@ func newOutbox(o *Org) *outbox {
 	if transport == nil {
 		transport = &http.Transport{MaxIdleConnsPerHost: mostSenders, IdleConnTimeout: time.Minute}
 	}
-	q := &outbox{now: o.options.Now, speed: o.options.Speed, send: o.deliver, random: rand.New(rand.NewPCG(o.options.Seed, 4)), outboxSnapshot: outboxSnapshot{Newest: makeID("04l", 0)}, idle: make(chan struct{}),
+	q := &outbox{now: o.options.Now, speed: o.options.Speed, send: o.deliver,
+		random: rand.New(rand.NewPCG(o.options.Seed, 4)), outboxSnapshot: outboxSnapshot{Newest: makeID("04l", 0)}, idle: make(chan struct{}),
 		client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	q.running, q.stop = context.WithCancel(context.Background())
 	close(q.idle)

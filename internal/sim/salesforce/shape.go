@@ -208,7 +208,8 @@ func (s *shape) fill(e *element, v any) error {
 
 func (s *shape) readText(e *element) (any, error) {
 	if len(e.children) > 0 {
-		return nil, e.children[0].problem("Error parsing file: Element {%s}%s invalid at this location in type %s", metadataSpace, e.children[0].name, orElse(s.name, "xsd:string"))
+		first := e.children[0]
+		return nil, first.problem("Error parsing file: Element {%s}%s invalid at this location in type %s", metadataSpace, first.name, orElse(s.name, "xsd:string"))
 	}
 	text := strings.TrimSpace(e.text)
 	switch s.text {

@@ -29,7 +29,7 @@ type tableSnapshot struct {
 
 const snapshotVersion = 1
 
-// Snapshot returns the org's records, field-level security and grants as JSON, for Restore. Switches, fault
+// Snapshot returns the org's records, field-level security, grants, deployments and notifications as JSON, for Restore. Switches, fault
 // rules, counts and open query locators are not in it. Requests wait only while the rows are noted, not while they are written.
 func (o *Org) Snapshot() ([]byte, error) {
 	s := snapshot{Version: snapshotVersion, Org: o.orgID, Tables: map[string]tableSnapshot{}, Hidden: map[id][]string{}, Shown: map[id][]string{}}
