@@ -197,11 +197,12 @@ func (t *turn) stuck(ctx context.Context, err error) (time.Duration, error) {
 	case t.c.Status != bridge.Active, kind == bridge.Revoked:
 		fault(ConnectionDead)
 		return reaction, nil
-	case kind == bridge.Throttled && bridge.CodeOf(err) != "":
-		fault(CallsUsedUp)
-		return bridge.AfterOf(err, longest), nil
 	case kind == bridge.Throttled:
-		return bridge.AfterOf(err, pause), nil
+		after := bridge.AfterOf(err, pause)
+		if after >= longest { // what is over sooner is nobody's concern
+			fault(CallsUsedUp)
+		}
+		return after, nil
 	case kind == bridge.Unavailable, kind == bridge.UnknownOutcome:
 		if i.Tries > 2 {
 			fault(OrgSilent)
