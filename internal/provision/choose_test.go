@@ -33,9 +33,9 @@ func TestChoose(t *testing.T) {
 				seen.byID[found.ID], seen.byName[strings.ToLower(name)] = found, found
 				d := Definition{Shape: Shape{Name: name, Type: f.Type, Length: f.Length, Digits: bridge.Digits, Key: f.Key}}
 				switch rapid.IntRange(0, 3).Draw(t, "whose") {
-				case 0: // ours, and we know it
-					if setup.Fields[i].ID == "" {
-						setup.Fields[i].ID, setup.Fields[i].Name = found.ID, "RH_Old__c"
+				case 0: // ours, and we know it, also if it was renamed to what another one might be called
+					if own := &setup.Fields[rapid.IntRange(0, bridge.FieldCount-1).Draw(t, "which")]; own.ID == "" {
+						own.ID, own.Name = found.ID, "RH_Old__c"
 						continue
 					}
 				case 1: // ours, from another setup
