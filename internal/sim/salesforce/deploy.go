@@ -246,20 +246,22 @@ func (o *Org) deploy(d *deployment) {
 	failed := errors.New("a component failed, or it was to be checked only")
 	_ = o.attempt(func() error {
 		p.apply(d.Zip, d.Options.AllowMissingFiles)
-		if d.Options.CheckOnly || p.failures > 0 && (d.Options.RollbackOnError || p.failures == len(p.results)) {
+		made := slices.ContainsFunc(p.results, func(r componentResult) bool { return r.Success && r.Type != "" })
+		switch {
+		case p.failures == 0:
+			d.Outcome = deploySucceeded
+		case made && !d.Options.RollbackOnError:
+			d.Outcome = deployPartial
+		default:
+			d.Outcome = deployFailed
+			return failed
+		}
+		if d.Options.CheckOnly {
 			return failed
 		}
 		return nil
 	})
 	d.Components, d.Zip = p.results, nil
-	switch {
-	case p.failures == 0:
-		d.Outcome = deploySucceeded
-	case d.Options.RollbackOnError || p.failures == len(p.results):
-		d.Outcome = deployFailed
-	default:
-		d.Outcome = deployPartial
-	}
 }
 
 // unpacked is a package while it is put into the org.

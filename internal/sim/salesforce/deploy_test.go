@@ -370,6 +370,12 @@ func TestDeploymentInPart(t *testing.T) {
 	if a := s.tooling(token, "SELECT COUNT() FROM WorkflowOutboundMessage"); !strings.Contains(a.body, `"totalSize":1`) {
 		t.Errorf("the good part is not there: %s", a.body)
 	}
+	if d := s.deploy(token, partly, with(files(hook), flowFile, "ISNEW()", "OLD()", "<label>", "<x/><label>")); d.Result.Status != "SucceededPartial" {
+		t.Errorf("what was there already, and a flow that fails: %+v", d.Result)
+	}
+	if d := s.deploy(token, partly, map[string]string{"package.xml": packageXML}); d.Result.Status != "Failed" || d.Result.NumberComponentErrors != 2 {
+		t.Errorf("nothing at all: %+v", d.Result)
+	}
 }
 
 func TestDeploymentsComeOneAfterTheOther(t *testing.T) {
