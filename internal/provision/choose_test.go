@@ -21,7 +21,7 @@ func TestChoose(t *testing.T) {
 		setup.extend(Contact)
 		seen := sight{told: true, byID: map[bridge.SalesforceID]CustomField{}, byName: map[string]CustomField{}, defined: map[string]Definition{}}
 		theirs := map[string]bool{}
-		for i, f := range bridge.Fields {
+		for _, f := range bridge.Fields {
 			for _, name := range names(rapid.SampledFrom([]string{Prefixed, Bare}).Draw(t, "their prefix"), f) {
 				if _, taken := seen.named(name); taken || rapid.IntRange(0, 3).Draw(t, "exists") > 0 {
 					continue
