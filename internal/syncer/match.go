@@ -123,6 +123,9 @@ func (b *bench) match(ctx context.Context, strangers []*item, found *matches) er
 	if err != nil {
 		return err
 	}
+	if err := b.contest(ctx, strangers, found, links); err != nil {
+		return err
+	}
 	slices.SortFunc(strangers, func(x, y *item) int { return cmp.Compare(x.sub.ID, y.sub.ID) })
 	taken := map[bridge.SalesforceID]bool{}
 	for _, it := range strangers {
@@ -142,6 +145,34 @@ func (b *bench) match(ctx context.Context, strangers []*item, found *matches) er
 		default:
 			it.change = &bridge.Change{Target: b.sync.Target, Parent: b.sync.Parent, Person: person(it.sub, b.sync.Options),
 				Fields: b.layout(b.sync.Target).Visible, Values: it.values}
+		}
+	}
+	return nil
+}
+
+// contest asks ReferralHero for those whose records others could be matched with: people who were deleted and have signed
+// up again have a new id, and nobody need have told us yet that the old one is gone.
+func (b *bench) contest(ctx context.Context, strangers []*item, found *matches, links map[bridge.SubscriberID]Link) error {
+	asked := map[bridge.SubscriberID]bool{}
+	for _, it := range strangers {
+		if len(found.byKey[it.sub.ID]) > 0 {
+			continue
+		}
+		for _, r := range found.byMail[bridge.NormalizeEmail(it.sub.Email)] {
+			if owner := bridge.SubscriberID(r.Values[bridge.SubscriberKey]); owner != "" && !links[owner].Gone {
+				asked[owner] = true
+			}
+		}
+	}
+	for owner := range asked {
+		_, err := b.subscriber(ctx, owner)
+		if _, is := stopped(err); is || err != nil && bridge.KindOf(err) != bridge.NotFound {
+			return err
+		}
+		if err != nil {
+			l := links[owner]
+			l.Gone = true // for this decision: its own hint does the rest
+			links[owner] = l
 		}
 	}
 	return nil

@@ -13,11 +13,12 @@ import (
 const mostWrites = 1000
 
 // lease is how long a turn lasts at most. Calls of a turn end before, by their deadline: the rest is for writing down
-// what came of them, and for clocks that differ.
+// what came of them, and for clocks that differ. An org with much automation of its own may take two minutes for a
+// thousand records.
 func (w Worker) lease() (turn, calls time.Duration) {
 	turn = w.Lease
 	if turn == 0 {
-		turn = time.Minute
+		turn = 150 * time.Second
 	}
 	return turn, turn * 5 / 6
 }

@@ -23,7 +23,7 @@ type Worker struct {
 	Jobs        func(ctx context.Context, delay time.Duration, jobs ...Job) error
 	Now         func() time.Time
 	Log         *slog.Logger
-	// Lease is how long a turn lasts at most; 0 means a minute.
+	// Lease is how long a turn lasts at most; 0 means two and a half minutes.
 	Lease time.Duration
 	// Rest waits, unless the context ends. Nil does just that.
 	Rest func(ctx context.Context, pause time.Duration) error

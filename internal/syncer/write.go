@@ -136,6 +136,9 @@ func (p *batch) carryOut(ctx context.Context) error {
 		changes []bridge.Change
 		writing []*item
 	)
+	if err := p.spare(ctx); err != nil {
+		return err
+	}
 	for _, it := range p.items {
 		if it.change != nil {
 			changes, writing = append(changes, *it.change), append(writing, it)
@@ -147,6 +150,30 @@ func (p *batch) carryOut(ctx context.Context) error {
 		p.judge(it, results[i], lost)
 	}
 	return p.follow(ctx, lost)
+}
+
+// spare leaves alone records of subscribers that are gone which have become somebody else's: people who sign up again
+// have a new id and the same contact.
+func (p *batch) spare(ctx context.Context) error {
+	byTarget := map[bridge.Target][]bridge.SalesforceID{}
+	for _, it := range p.items {
+		if it.gone && it.change != nil && p.b.layout(it.change.Target).Visible.Has(bridge.SubscriberKey) {
+			byTarget[it.change.Target] = append(byTarget[it.change.Target], it.change.ID)
+		}
+	}
+	owners := map[bridge.SalesforceID]string{}
+	for target, ids := range byTarget {
+		err := p.b.org.RecordsByID(ctx, p.b.layouts, target, ids, func(r bridge.Record) { owners[r.ID] = r.Values[bridge.SubscriberKey] })
+		if err != nil {
+			return ofOrg(err)
+		}
+	}
+	for _, it := range p.items {
+		if it.gone && it.change != nil && owners[it.change.ID] != "" && owners[it.change.ID] != string(it.sub.ID) {
+			it.change = nil
+		}
+	}
+	return nil
 }
 
 // judge says what a result means for its item. Items whose record is not there any more go to lost.
@@ -178,7 +205,7 @@ func (p *batch) judge(it *item, r bridge.Written, lost map[bridge.Target][]*item
 	case kind == bridge.UnknownOutcome:
 		it.problem = &Problem{Cause: unclear}
 		p.halt(r.Err)
-	case kind == bridge.Unavailable && code != "ENTITY_IS_LOCKED", kind == bridge.Revoked, kind == bridge.Internal, kind == bridge.Throttled,
+	case kind == bridge.Unavailable && code != "ENTITY_IS_LOCKED", kind == bridge.Revoked, kind == bridge.Throttled,
 		kind == bridge.Denied && wholeCall[code]:
 		it.problem = &Problem{Cause: untried}
 		p.halt(r.Err)
