@@ -52,36 +52,24 @@ func (s sight) ours(name string, field bridge.Field) bool {
 // choose finds the fields that are there, and chooses the names of those that are not. A name that is taken by a field
 // of somebody else's is left to them. It reports the names of fields for which no name is left.
 func choose(fields []Field, prefix string, seen sight) (without []string) {
-	used := map[string]bool{}
 	for i := range fields {
 		f := &fields[i]
 		if found, is := seen.byID[f.ID]; is && f.ID != "" {
 			f.Name = found.Name // as an administrator may have renamed it
-			used[strings.ToLower(f.Name)] = true
-		} else if _, is := seen.named(f.Name); is && f.Hand {
-			used[strings.ToLower(f.Name)] = true
-		} else {
-			f.ID, f.Hand = "", false // it is gone
-		}
-	}
-	for i := range fields {
-		f := &fields[i]
-		if f.made() {
 			continue
 		}
-		f.Name = ""
+		if _, is := seen.named(f.Name); is && f.Hand {
+			continue
+		}
+		f.Name, f.ID, f.Hand = "", "", false // of what is gone, too
 		for _, name := range names(prefix, bridge.Fields[f.Index]) {
 			found, taken := seen.named(name)
-			switch {
-			case used[strings.ToLower(name)]:
+			if taken && !seen.ours(name, bridge.Fields[f.Index]) {
 				continue
-			case taken && !seen.ours(name, bridge.Fields[f.Index]):
-				continue
-			case taken:
-				f.ID, name = found.ID, found.Name
 			}
-			f.Name = name
-			used[strings.ToLower(name)] = true
+			if f.Name = name; taken {
+				f.ID, f.Name = found.ID, found.Name
+			}
 			break
 		}
 		if f.Name == "" {

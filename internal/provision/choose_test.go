@@ -48,27 +48,47 @@ func TestChoose(t *testing.T) {
 			}
 		}
 		before := slices.Clone(setup.Fields)
-		without := choose(setup.Fields, prefix, seen)
-		used := map[string]bool{}
+		byHand := slices.Clone(setup.Fields)
+		inOrder(t, setup.Fields, choose(setup.Fields, prefix, seen))
 		for i, f := range setup.Fields {
-			name := strings.ToLower(f.Name)
 			switch {
-			case f.Name == "":
-				if !slices.Contains(without, bridge.Fields[i].Name) {
-					t.Errorf("%s has no name, and nobody says so", bridge.Fields[i].Name)
-				}
-				continue
-			case used[name]:
-				t.Errorf("%s is used twice", f.Name)
-			case theirs[name]:
+			case theirs[strings.ToLower(f.Name)]:
 				t.Errorf("%s is theirs", f.Name)
 			case before[i].ID != "" && (f.ID != before[i].ID || f.Name != seen.byID[f.ID].Name):
 				t.Errorf("%+v became %+v", before[i], f)
 			}
-			used[name] = true
 			if _, there := seen.named(f.Name); there != (f.ID != "") {
 				t.Errorf("%+v: there is one: %t", f, there)
 			}
 		}
+		// By hand, with all of them to be seen: a bare name that is taken is left to them.
+		seen.Fields = map[string]Shape{}
+		for name, d := range seen.defined {
+			seen.Fields[name] = d.Shape
+		}
+		inOrder(t, byHand, chooseByHand(byHand, prefix, seen))
+		for i, f := range byHand {
+			if _, there := seen.named(f.Name); there && f.ID == "" && !strings.HasPrefix(strings.ToUpper(f.Name), Prefixed) {
+				t.Errorf("%s is theirs", f.Name)
+			}
+			if shape, visible := seen.Field(f.Name); f.Hand && visible && misfit(bridge.Fields[i], shape) != "" {
+				t.Errorf("%+v is taken for %s", shape, bridge.Fields[i].Name)
+			}
+		}
 	})
+}
+
+// inOrder checks that no two fields have one name, and that those without one are told.
+func inOrder(t *rapid.T, fields []Field, without []string) {
+	used := map[string]bool{}
+	for i, f := range fields {
+		name := strings.ToLower(f.Name)
+		if used[name] {
+			t.Errorf("%s is used twice", f.Name)
+		}
+		used[name] = f.Name != ""
+		if (f.Name == "") != slices.Contains(without, bridge.Fields[i].Name) {
+			t.Errorf("%s is called %q, and without a name are %v", bridge.Fields[i].Name, f.Name, without)
+		}
+	}
 }
