@@ -17,6 +17,7 @@ import (
 type console struct {
 	BaseURL     string // without a slash at the end
 	Simulator   string // origin of a simulated org that stands in for Salesforce; may be empty
+	Hero        string // origin of ReferralHero, for people
 	SignIns     signIns
 	Accounts    accounts
 	Webhooks    webhooks
@@ -26,6 +27,8 @@ type console struct {
 	Erasure     eraser
 	Campaigns   campaigns
 	Imports     imports
+	Sync        syncing
+	Fields      fields
 	Now         func() time.Time
 }
 
@@ -67,6 +70,7 @@ func (c *console) table() []route {
 		{"GET /connections/{connection}/doctor.json", false, (*visit).doctorJSON},
 		{"POST /connections/{connection}/doctor", false, (*visit).examine},
 		{"POST /connections/{connection}/disconnect", false, (*visit).disconnect},
+		{"POST /connections/{connection}/repair", false, (*visit).repairConnection},
 		{"GET /campaigns", false, (*visit).campaigns},
 		{"POST /campaigns/refresh", false, (*visit).refreshCampaigns},
 		{"GET /campaigns/{campaign}", false, (*visit).campaignImports},
@@ -74,6 +78,22 @@ func (c *console) table() []route {
 		{"POST /campaigns/{campaign}/settings", false, (*visit).saveSettings},
 		{"POST /campaigns/{campaign}/preview", false, (*visit).previewImport},
 		{"POST /campaigns/{campaign}/imports", false, (*visit).startImport},
+		{"GET /campaigns/{campaign}/salesforce", false, (*visit).salesforce},
+		{"POST /campaigns/{campaign}/salesforce", false, (*visit).saveSync},
+		{"GET /campaigns/{campaign}/salesforce/progress", false, (*visit).syncProgress},
+		{"GET /campaigns/{campaign}/salesforce/sample", false, (*visit).fieldSample},
+		{"GET /campaigns/{campaign}/salesforce/options", false, (*visit).syncOptions},
+		{"POST /campaigns/{campaign}/salesforce/options", false, (*visit).findPeople},
+		{"POST /campaigns/{campaign}/salesforce/preview", false, (*visit).previewSync},
+		{"GET /campaigns/{campaign}/salesforce/attention", false, (*visit).attention},
+		{"GET /campaigns/{campaign}/salesforce/attention.csv", false, (*visit).attentionFile},
+		{"POST /campaigns/{campaign}/salesforce/attention", false, (*visit).retryRefused},
+		{"GET /campaigns/{campaign}/salesforce/explain", false, (*visit).explain},
+		{"POST /campaigns/{campaign}/salesforce/explain", false, (*visit).explainTyped},
+		{"POST /campaigns/{campaign}/salesforce/write", false, (*visit).writeAgain},
+		{"GET /campaigns/{campaign}/salesforce/remove", false, (*visit).removePage},
+		{"POST /campaigns/{campaign}/salesforce/remove", false, (*visit).remove},
+		{"POST /campaigns/{campaign}/salesforce/{action}", false, (*visit).changeSync},
 		{"GET /referral-link", false, (*visit).example},
 		{"GET /imports", false, (*visit).imports},
 		{"GET /imports/{import}", false, (*visit).showImport},

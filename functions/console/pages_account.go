@@ -105,6 +105,13 @@ var notices = map[string]string{
 	"settings":        "Saved.",
 	"examined":        "Examined just now.",
 	"running":         "An import into this campaign was running already. Here it is.",
+	"sync-saved":      "Saved. The fields are being set up, and then everybody is filled in. You can close this page.",
+	"sync-off":        "Switched off. Nothing is written any more; what is in Salesforce stays.",
+	"sync-compare":    "Everybody is compared with Salesforce, beginning within a minute.",
+	"sync-repair":     "The fields are being repaired: what is missing is made, and shown to the people whom you picked.",
+	"sync-check":      "Looked at just now.",
+	"sync-remove":     "What we installed is being removed.",
+	"written":         "The record is written again within a minute or two. Then load this page again.",
 }
 
 func (v *visit) notice() string { return notices[v.r.URL.Query().Get("done")] }

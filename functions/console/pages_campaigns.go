@@ -60,8 +60,7 @@ func (v *visit) campaignOf() (bridge.Campaign, error) {
 }
 
 type settingsPage struct {
-	Campaign    bridge.Campaign
-	Tab         string
+	tabs
 	Connections []bridge.Connection
 	Settings    campaign.Settings // as typed
 }
@@ -81,9 +80,13 @@ func (v *visit) showSettings(status int, c bridge.Campaign, found []problem, s c
 	if err != nil {
 		return err
 	}
+	tabs, err := v.tabs(c, "settings")
+	if err != nil {
+		return err
+	}
 	v.render(status, "settings.html", view{
 		Title: c.Name, Section: "campaigns", Notice: v.notice(), Problems: found,
-		Data: settingsPage{Campaign: c, Tab: "settings", Connections: live, Settings: s},
+		Data: settingsPage{tabs: tabs, Connections: live, Settings: s},
 	})
 	return nil
 }

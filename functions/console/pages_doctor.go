@@ -106,6 +106,9 @@ func (v *visit) examine() error {
 		if _, err := v.Waiting.Wake(v.ctx(), v.acc(), id); err != nil { // it goes on by itself too, later
 			slog.WarnContext(v.ctx(), "imports not resumed yet", "connection", id, "kind", bridge.KindOf(err), "err", err)
 		}
+		if _, err := v.Sync.Wake(v.ctx(), v.acc(), id); err != nil {
+			slog.WarnContext(v.ctx(), "syncing not resumed yet", "connection", id, "kind", bridge.KindOf(err), "err", err)
+		}
 	}
 	v.redirect("/connections/" + string(id) + "/doctor?done=examined")
 	return nil

@@ -41,8 +41,7 @@ type changed interface {
 
 // wizardPage is the tab "Import from CRM" of a campaign: a new import, and the former ones.
 type wizardPage struct {
-	Campaign    bridge.Campaign
-	Tab         string
+	tabs
 	Connections []bridge.Connection
 	Options     bridge.ImportOptions // as typed
 	Example     string               // referral link made of the address
@@ -72,8 +71,12 @@ func (v *visit) showWizard(status int, c bridge.Campaign, found []problem, o bri
 	if err != nil {
 		return err
 	}
+	tabs, err := v.tabs(c, "import")
+	if err != nil {
+		return err
+	}
 	page := wizardPage{
-		Campaign: c, Tab: "import", Connections: live, Options: o, Example: referralLink(o.URL), Imports: rows(former, []bridge.Campaign{c}),
+		tabs: tabs, Connections: live, Options: o, Example: referralLink(o.URL), Imports: rows(former, []bridge.Campaign{c}),
 	}
 	if page.More = len(former) > shortList; page.More {
 		page.Imports = page.Imports[:shortList]
@@ -120,8 +123,7 @@ func optionsOf(form url.Values, c bridge.Campaign) bridge.ImportOptions {
 var wizardFields = []string{"connection", "url", "filter", "welcome"}
 
 type previewPage struct {
-	Campaign   bridge.Campaign
-	Tab        string
+	tabs
 	Connection bridge.Connection
 	Options    bridge.ImportOptions
 	Preview    importer.Preview
@@ -164,9 +166,13 @@ func (v *visit) showPreview(status int, c bridge.Campaign, o bridge.ImportOption
 	if err != nil {
 		return err
 	}
+	tabs, err := v.tabs(c, "import")
+	if err != nil {
+		return err
+	}
 	v.render(status, "preview.html", view{
 		Title: "Preview", Section: "campaigns", Problems: found,
-		Data: previewPage{Campaign: c, Tab: "import", Connection: connection, Options: o, Preview: preview, Example: referralLink(o.URL)},
+		Data: previewPage{tabs: tabs, Connection: connection, Options: o, Preview: preview, Example: referralLink(o.URL)},
 	})
 	return nil
 }

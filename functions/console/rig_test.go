@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	lambdaevents "github.com/aws/aws-lambda-go/events"
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -24,6 +25,9 @@ import (
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/connect"
 	"github.com/referralbridge/referralbridge/internal/invoke"
+	"github.com/referralbridge/referralbridge/internal/provision"
+	"github.com/referralbridge/referralbridge/internal/queue"
+	heroclient "github.com/referralbridge/referralbridge/internal/referralhero"
 	"github.com/referralbridge/referralbridge/internal/salesforce"
 	"github.com/referralbridge/referralbridge/internal/secrets"
 	"github.com/referralbridge/referralbridge/internal/sim/aws"
@@ -31,6 +35,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/sim/referralhero"
 	org "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 	"github.com/referralbridge/referralbridge/internal/store"
+	"github.com/referralbridge/referralbridge/internal/syncer"
 )
 
 // rig is a console with its real services, among simulated other sides.
@@ -40,20 +45,32 @@ type rig struct {
 	hero    *referralhero.Service
 	org     *org.Org
 	orgURL  string
+	heroURL string
 	cloud   *aws.Server
 	rows    *store.Store
+	queues  *sqs.Client
+	workers map[string]func(context.Context, lambdaevents.SQSEvent) (lambdaevents.SQSEventResponse, error) // by queue
+}
+
+// others are what the other sides are like.
+type others struct {
+	hero referralhero.Options
+	org  org.Options
 }
 
 const appSecret = `{"dataKeys":{"1":"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="},"oidcClientSecret":"hush"}`
 const brokerSecret = `{"refreshKeys":{"1":"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}}`
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T, change ...func(*others)) *rig {
 	t.Helper()
-	r := &rig{hero: referralhero.New(referralhero.Options{})}
-	heroURL := serve(t, r.hero)
 	orgServer := httptest.NewUnstartedServer(nil)
-	r.orgURL = "http://" + orgServer.Listener.Addr().String()
-	r.org = org.New(org.Options{Origin: r.orgURL, Generated: 120})
+	r := &rig{orgURL: "http://" + orgServer.Listener.Addr().String()}
+	o := others{org: org.Options{Origin: r.orgURL, Generated: 120}}
+	for _, c := range change {
+		c(&o)
+	}
+	r.hero, r.org = referralhero.New(o.hero), org.New(o.org)
+	r.heroURL = serve(t, r.hero)
 	orgServer.Config.Handler = r.org
 	orgServer.Start()
 	t.Cleanup(orgServer.Close)
@@ -71,7 +88,7 @@ func newRig(t *testing.T) *rig {
 	config := awssdk.Config{
 		Region: aws.Region, BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	}
-	provision(t, config)
+	equip(t, config)
 
 	site := httptest.NewUnstartedServer(nil)
 	r.url = "http://" + site.Listener.Addr().String()
@@ -87,13 +104,11 @@ func newRig(t *testing.T) *rig {
 	issuer.Start()
 	t.Cleanup(issuer.Close)
 
-	queue, err := sqs.NewFromConfig(config).CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: awssdk.String("imports")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r.queues = sqs.NewFromConfig(config)
 	r.console = newConsole(settings{
-		table: "table", appSecret: "app", imports: *queue.QueueUrl, broker: "broker", baseURL: r.url, simulator: r.orgURL,
-		hero: heroURL + "/api/v2", issuer: issuer.URL, client: "console", window: time.Hour,
+		table: "table", appSecret: "app", broker: "broker", baseURL: r.url, simulator: r.orgURL,
+		imports: r.queue(t, "imports"), changes: r.queue(t, "changes"), runs: r.queue(t, "runs"), provisions: r.queue(t, "provisions"),
+		hero: r.heroURL + "/api/v2", issuer: issuer.URL, client: "console", window: time.Hour,
 	}, config)
 
 	hosts := salesforce.Hosts{Simulator: r.orgURL}
@@ -105,10 +120,66 @@ func newRig(t *testing.T) *rig {
 		Salesforce: salesforce.OAuth{HTTP: hosts.TokenClient(), Hosts: hosts, ClientID: org.DefaultClientID,
 			Secret: func(context.Context) (bridge.Secret, error) { return bridge.NewSecret(org.DefaultClientSecret), nil }},
 	}
+	r.employ(t)
 	site.Config.Handler = r.console.handler()
 	site.Start()
 	t.Cleanup(site.Close)
 	return r
+}
+
+func (r *rig) queue(t *testing.T, name string) string {
+	t.Helper()
+	made, err := r.queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *made.QueueUrl
+}
+
+// employ makes the workers of functions/subscriber-sync out of what the console has.
+func (r *rig) employ(t *testing.T) {
+	t.Helper()
+	people, fields := r.console.Sync.(syncer.Service), r.console.Fields.(provision.Service)
+	quiet := slog.New(slog.DiscardHandler)
+	worker := syncer.Worker{
+		Rows: r.rows, Accounts: r.rows, Campaigns: r.rows, Connections: r.rows, Layouts: r.rows, Org: people.Org, Budget: people.Budget,
+		Hero:    &heroclient.Client{BaseURL: r.heroURL + "/api/v2", HTTP: heroclient.HTTPClient()},
+		Changes: people.Changes, Jobs: people.Jobs, Now: time.Now, Log: quiet,
+	}
+	changes := queue.Topic[syncer.Hint]{Client: r.queues, URL: r.queue(t, "changes")}
+	runs := queue.Topic[syncer.Job]{Client: r.queues, URL: r.queue(t, "runs")}
+	provisions := queue.Topic[provision.Job]{Client: r.queues, URL: r.queue(t, "provisions")}
+	r.workers = map[string]func(context.Context, lambdaevents.SQSEvent) (lambdaevents.SQSEventResponse, error){
+		changes.URL: queue.Batch[syncer.Hint]{Topic: changes, Log: quiet, Work: func(ctx context.Context, hints []syncer.Hint) []error {
+			return worker.Hints(ctx, hints, false)
+		}}.Handle,
+		runs.URL:       queue.Worker[syncer.Job]{Work: worker.Step, Topic: runs, Log: quiet}.Handle,
+		provisions.URL: queue.Worker[provision.Job]{Work: fields.Work, Topic: provisions, Log: quiet}.Handle,
+	}
+}
+
+// work has the workers do what is on their queues and can be seen now, until there is nothing.
+func (r *rig) work(t *testing.T) {
+	t.Helper()
+	for idle := false; !idle; {
+		idle = true
+		for url, take := range r.workers {
+			got, err := r.queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &url, MaxNumberOfMessages: 10})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range got.Messages {
+				idle = false
+				event := lambdaevents.SQSEvent{Records: []lambdaevents.SQSMessage{{MessageId: *m.MessageId, Body: *m.Body}}}
+				if again, err := take(t.Context(), event); err != nil || len(again.BatchItemFailures) > 0 {
+					t.Errorf("%s: %v, %v of %s", url, err, again, *m.Body)
+				}
+				if _, err := r.queues.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: m.ReceiptHandle}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
 }
 
 // table is everything that lies in the table, as JSON.
@@ -134,8 +205,8 @@ func serve(t *testing.T, h http.Handler) string {
 	return server.URL
 }
 
-// provision makes the table and the secrets as template.yaml describes them.
-func provision(t *testing.T, config awssdk.Config) {
+// equip makes the table and the secrets as template.yaml describes them.
+func equip(t *testing.T, config awssdk.Config) {
 	t.Helper()
 	attribute := func(name string, kind types.ScalarAttributeType) types.AttributeDefinition {
 		return types.AttributeDefinition{AttributeName: &name, AttributeType: kind}

@@ -28,6 +28,9 @@ var pages = sync.OnceValue(func() map[string]*template.Template {
 		"part":     func(data any) view { return view{Data: data} },
 		"outcomes": func() []outcomeWord { return outcomeWords }, "importState": importState, "connectionState": connectionState, "access": access,
 		"identifiers": func() []choice { return identifiers }, "events": func() []choice { return events },
+		"targets": func() []choice { return targets }, "onlyChoices": func() []choice { return onlyChoices }, "prefixes": func() []choice { return prefixes },
+		"targetWords": func(t bridge.Target) [2]string { return targetWords[t] }, "onlyWords": onlyWords, "everyWords": everyWords,
+		"fieldState": fieldState, "statement": statement, "runWhy": runWhy,
 	}
 	shared := template.Must(template.New("").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
 	entries, err := templateFiles.ReadDir("templates")

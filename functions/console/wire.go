@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,25 +24,29 @@ import (
 	"github.com/referralbridge/referralbridge/internal/inbox"
 	"github.com/referralbridge/referralbridge/internal/invoke"
 	"github.com/referralbridge/referralbridge/internal/oidc"
+	"github.com/referralbridge/referralbridge/internal/provision"
 	"github.com/referralbridge/referralbridge/internal/queue"
 	"github.com/referralbridge/referralbridge/internal/referralhero"
 	"github.com/referralbridge/referralbridge/internal/salesforce"
 	"github.com/referralbridge/referralbridge/internal/secrets"
 	"github.com/referralbridge/referralbridge/internal/signin"
 	"github.com/referralbridge/referralbridge/internal/store"
+	"github.com/referralbridge/referralbridge/internal/syncer"
 )
 
 // settings are what the template says.
 type settings struct {
-	table, appSecret, imports, broker string
-	baseURL, simulator, hero          string
-	issuer, client                    string
-	window                            time.Duration // in which ReferralHero counts calls
+	table, appSecret, broker           string
+	imports, changes, runs, provisions string // queues
+	baseURL, simulator, hero           string
+	issuer, client                     string
+	window                             time.Duration // in which ReferralHero counts calls
 }
 
 func readSettings(env *config.Env) settings {
 	return settings{
-		table: env.Need("TABLE"), appSecret: env.Need("APP_SECRET"), imports: env.Need("IMPORTS_QUEUE"), broker: env.Need("TOKEN_BROKER"),
+		table: env.Need("TABLE"), appSecret: env.Need("APP_SECRET"), broker: env.Need("TOKEN_BROKER"),
+		imports: env.Need("IMPORTS_QUEUE"), changes: env.Need("CHANGES_QUEUE"), runs: env.Need("RUNS_QUEUE"), provisions: env.Need("PROVISIONS_QUEUE"),
 		baseURL: env.Need("BASE_URL"), simulator: env.Simulator(), hero: env.Need("REFERRALHERO_URL"),
 		issuer: env.Need("OIDC_ISSUER"), client: env.Need("OIDC_CLIENT_ID"),
 		window: time.Duration(env.NeedInt("REFERRALHERO_WINDOW_SECONDS")) * time.Second,
@@ -72,7 +77,8 @@ func newConsole(s settings, cloud aws.Config) *console {
 			Store: rows, Broker: broker, Account: c.Account, Connection: c.ID, Insist: insist,
 		}}
 	}
-	jobs := queue.Topic[importer.Job]{Client: sqs.NewFromConfig(cloud), URL: s.imports}
+	messages := sqs.NewFromConfig(cloud)
+	jobs := queue.Topic[importer.Job]{Client: messages, URL: s.imports}
 	connections := connect.Service{Connections: rows, Broker: broker, BaseURL: s.baseURL, Now: time.Now}
 	imports := importer.Service{
 		Imports: rows, Accounts: rows, Campaigns: rows, Connections: rows, Budget: rations, Now: time.Now,
@@ -80,8 +86,13 @@ func newConsole(s settings, cloud aws.Config) *console {
 		CheckFilter: salesforce.CheckFilter,
 		Org:         func(c bridge.Connection) importer.Org { return org(c, false) },
 	}
+	syncs := syncer.Service{
+		Rows: rows, Accounts: rows, Campaigns: rows, Connections: rows, Layouts: rows, Hero: hero, Budget: rations, Now: time.Now,
+		Org:     func(c bridge.Connection) syncer.Org { return org(c, false) },
+		Changes: queue.Topic[syncer.Hint]{Client: messages, URL: s.changes}.Send, Jobs: queue.Topic[syncer.Job]{Client: messages, URL: s.runs}.Send,
+	}
 	return &console{
-		BaseURL: s.baseURL, Simulator: s.simulator, Now: time.Now,
+		BaseURL: s.baseURL, Simulator: s.simulator, Hero: origin(s.hero), Now: time.Now,
 		SignIns:     signin.Service{Store: rows, Issuer: newIssuer(s, secret)},
 		Accounts:    campaigns,
 		Webhooks:    inbox.Service{Webhooks: rows, BaseURL: s.baseURL, Now: time.Now},
@@ -90,10 +101,24 @@ func newConsole(s settings, cloud aws.Config) *console {
 		Imports:     imports,
 		Waiting:     importer.Waker{Imports: rows, Jobs: jobs, Now: time.Now},
 		Doctor: doctor.Service{
-			Connections: rows, Reports: rows, Now: time.Now, Org: func(c bridge.Connection) doctor.Org { return org(c, true) },
+			Connections: rows, Reports: rows, Layout: rows.Layout, Now: time.Now, Org: func(c bridge.Connection) doctor.Org { return org(c, true) },
+		},
+		Sync: syncs,
+		Fields: provision.Service{
+			Connections: rows, Rows: rows, Jobs: queue.Topic[provision.Job]{Client: messages, URL: s.provisions}, Changed: syncs.Fields, Now: time.Now,
+			Org: func(c bridge.Connection) provision.Org { return org(c, false) },
 		},
 		Erasure: erasure.Service{Rows: rows, Connections: connections, Imports: imports, Now: time.Now, Log: slog.Default()},
 	}
+}
+
+// origin is where a service is that has its API at an address.
+func origin(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host + "/"
 }
 
 func newIssuer(s settings, secret *secrets.Reader) *oidc.Issuer {
