@@ -24,5 +24,12 @@
 // # Afterwards
 //
 // A check looks again without changing anything but the access of people whose profile was picked. It is made once a day
-// and whenever a person asks for it; what is wrong is said with who can mend it, and Repair does again what Begin did.
+// and whenever a person asks for it, and every hour as long as a field cannot be written; what is wrong is said with who can
+// mend it, and Repair does again what Begin did.
+//
+// # Corners
+//
+// Our mark does not say whose account made a field: two accounts that connect the same org with the same prefix share
+// the fields, and Remove takes away nothing that another connected user needs. Where Setup does not tell which fields there
+// are, one that was deleted and made anew by somebody else under the same name is taken for ours.
 package provision
