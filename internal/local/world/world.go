@@ -145,6 +145,9 @@ func (w *World) Close() error {
 	if w.Hero != nil {
 		w.Hero.Close() // first, so that its webhooks meet nobody who is gone
 	}
+	if w.Org != nil {
+		w.Org.Close() // nor its outbound messages
+	}
 	var err error
 	if w.Stack != nil {
 		err = w.Stack.Close()
