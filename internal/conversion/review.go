@@ -2,6 +2,7 @@ package conversion
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
@@ -52,18 +53,16 @@ func (t *turn) review(ctx context.Context, i item, c *Commit, was map[bridge.Eff
 			c.Actions = append(c.Actions, t.action(e, bridge.Claim{Deal: i.deal.ID, Prompt: c.prompt()}, "", "dropped: the deal does not stand any more"))
 		}
 	}
+	moved, err := t.misplaced(ctx, i, *c)
+	if err != nil {
+		return err
+	}
+	wishes = append(wishes, moved...)
 	for _, e := range c.Entries {
 		if e.Trigger != bridge.TotalSpend {
 			continue
 		}
 		old := entryOf(i.entries, e.Rule)
-		if old.Version > 0 && old.Facts != e.Facts {
-			w, err := t.misplaced(ctx, i, e)
-			if err != nil {
-				return err
-			}
-			wishes = append(wishes, w)
-		}
 		foreign := e.Reason == "" && e.Count.Currency != i.set.Currency && e.Count.Amount.IsPositive()
 		if wasForeign := old.Reason == "" && old.Version > 0 && old.Count.Currency != i.set.Currency; foreign || wasForeign {
 			wishes = append(wishes, wish{aboutDeal(bridge.ReviewCurrency, e), foreign})
@@ -74,15 +73,38 @@ func (t *turn) review(ctx context.Context, i item, c *Commit, was map[bridge.Eff
 
 // misplaced is the review of a deal of which ReferralHero was told an amount that belongs to nobody now, or to somebody
 // else. The total spend is right nevertheless; a reward that the amount has released is not taken back.
-func (t *turn) misplaced(ctx context.Context, i item, e bridge.Entry) (wish, error) {
+func (t *turn) misplaced(ctx context.Context, i item, c Commit) ([]wish, error) {
+	changed, there := false, bridge.SubscriberID("")
+	for _, e := range i.entries {
+		at := slices.IndexFunc(c.Entries, func(n bridge.Entry) bool { return n.Rule == e.Rule })
+		gone := slices.ContainsFunc(c.Gone, func(g bridge.Entry) bool { return g.Rule == e.Rule })
+		next := e
+		if at >= 0 {
+			next = c.Entries[at]
+		}
+		if e.Trigger != bridge.TotalSpend {
+			continue
+		}
+		changed = changed || gone || e.Facts != next.Facts
+		if !gone && next.Reason == "" && len(next.Shares) == 1 {
+			there = next.Shares[0].Subscriber
+		}
+	}
+	if !changed {
+		return nil, nil
+	}
+	for _, e := range c.Entries {
+		if e.Version == 0 && e.Trigger == bridge.TotalSpend && e.Reason == "" && len(e.Shares) == 1 {
+			there = e.Shares[0].Subscriber
+		}
+	}
 	paid, err := t.w.Ledger.Paid(ctx, t.id, i.set.Campaign, i.deal.ID)
 	if err != nil {
-		return wish{}, err
+		return nil, err
 	}
-	r := bridge.Review{Account: t.id, Campaign: i.set.Campaign, ID: reviewID(bridge.ReviewMoved, string(i.deal.ID)), Kind: bridge.ReviewMoved, Rule: e.Rule, Deal: e.Deal, Reason: e.Reason}
+	r := bridge.Review{Account: t.id, Campaign: i.set.Campaign, ID: reviewID(bridge.ReviewMoved, string(i.deal.ID)), Kind: bridge.ReviewMoved, Deal: i.deal.ID}
 	r.Amount = bridge.Money{Amount: paid.Amount, Currency: i.set.Currency}
-	there := e.Reason == "" && len(e.Shares) == 1 && e.Shares[0].Subscriber == paid.Subject
-	return wish{r, paid.Amount.IsPositive() && !there}, nil
+	return []wish{{r, paid.Amount.IsPositive() && there != paid.Subject}}, nil
 }
 
 // moved reports whether an effect that was carried out has moved a referral.

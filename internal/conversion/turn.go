@@ -54,6 +54,10 @@ func (t *turn) open(ctx context.Context, connection bridge.ConnectionID) error {
 		if t.columns, err = t.findColumns(ctx, org); err != nil {
 			return err
 		}
+		watch.Columns, watch.LookedAt = t.columns, t.w.Now()
+		if err := asFirst(t.w.Ledger.SaveWatch(ctx, watch)); err != nil {
+			return err
+		}
 	}
 	t.org = org
 	return nil

@@ -306,15 +306,18 @@ func (d *day) notify(deal string) {
 }
 
 // pass lets the agenda happen, with whatever the system does meanwhile, until a time.
-func (d *day) pass(ctx context.Context, until time.Time, every time.Duration) error {
+func (d *day) pass(ctx context.Context, until time.Time) error {
 	w := d.w
-	for swept := w.Now(); ; {
+	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		at, do := swept.Add(every), func(ctx context.Context) error {
-			swept = w.Now()
-			return w.sweeper.Run(ctx)
+		at, do := until.Add(1), func(context.Context) error { return nil }
+		if due, is := w.store.next(); is && due.Before(at) {
+			at, do = due, func(ctx context.Context) error {
+				w.store.turn(w.Now())
+				return w.sweeper.Run(ctx)
+			}
 		}
 		slices.SortStableFunc(d.agenda, func(a, b event) int { return a.at.Compare(b.at) })
 		planned := len(d.agenda) > 0 && d.agenda[0].at.Before(at)
@@ -326,7 +329,7 @@ func (d *day) pass(ctx context.Context, until time.Time, every time.Duration) er
 		}
 		if at.After(until) {
 			w.to(until)
-			return w.work(ctx, d.result.team)
+			return nil
 		}
 		w.to(at)
 		if planned {

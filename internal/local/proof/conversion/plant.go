@@ -5,7 +5,6 @@ import (
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	core "github.com/referralbridge/referralbridge/internal/conversion"
-	"github.com/referralbridge/referralbridge/internal/store"
 )
 
 // Plant is a bug that is planted, to see whether it is found.
@@ -23,10 +22,10 @@ const (
 var Plants = []Plant{Increments, Repeats, Forgets}
 
 // forgetful is a ledger that does not know what a deal has counted before.
-type forgetful struct{ *store.Store }
+type forgetful struct{ *diary }
 
 func (f forgetful) DealEntries(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, deal bridge.SalesforceID) ([]bridge.Entry, error) {
-	entries, err := f.Store.DealEntries(ctx, account, campaign, deal)
+	entries, err := f.diary.DealEntries(ctx, account, campaign, deal)
 	for i := range entries {
 		entries[i].Facts, entries[i].Count = "", bridge.Money{}
 	}

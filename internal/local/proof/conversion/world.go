@@ -16,6 +16,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -58,7 +59,7 @@ type world struct {
 	org     *simorg.Org
 	hero    *simhero.Service
 	http    *http.Client // to the org, as a person at work there
-	store   *store.Store
+	store   *diary
 	worker  core.Worker
 	sweeper core.Sweep
 	logs    *lines
@@ -68,12 +69,16 @@ type world struct {
 	queue []message
 	hints int
 	kills int
+	dead  int // letters
 }
+
+var trace = os.Getenv("TRACE") != ""
 
 // message is what waits on the queue.
 type message struct {
-	job core.Job
-	at  time.Time
+	job   core.Job
+	at    time.Time
+	tries int // times that it was taken
 }
 
 func newWorld(ctx context.Context, random *rand.Rand, plant Plant, contacts []simorg.Contact) (*world, error) {
@@ -92,7 +97,7 @@ func newWorld(ctx context.Context, random *rand.Rand, plant Plant, contacts []si
 	if err != nil {
 		return nil, err
 	}
-	w.store = store.New(db, "table", plain{}).WithClock(w.Now)
+	w.store = &diary{Store: store.New(db, "table", plain{}).WithClock(w.Now)}
 	w.wire()
 	return w, w.seed(ctx)
 }
@@ -208,7 +213,7 @@ func (w *world) put(delay time.Duration, jobs ...core.Job) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, j := range jobs {
-		w.queue = append(w.queue, message{j, w.Now().Add(min(delay, 15*time.Minute))})
+		w.queue = append(w.queue, message{job: j, at: w.Now().Add(min(delay, 15*time.Minute))})
 	}
 }
 
@@ -270,13 +275,16 @@ func (w *world) do(ctx context.Context, m message, l *life) {
 	l.end = cancel
 	err := w.worker.Handle(ctx, m.job)
 	kind := bridge.KindOf(err)
+	if trace {
+		fmt.Printf("%s %+v -> %v\n", w.Now().Format(time.DateTime), m.job, err)
+	}
 	switch {
 	case l.over():
 		w.mu.Lock()
 		w.kills++
 		w.mu.Unlock()
 		if w.plant != Forgets { // that one has deleted the message before its work was done
-			w.put(visibility, m.job)
+			w.again(m, 0)
 		}
 	case err == nil, kind.Permanent():
 		if err != nil {
@@ -285,8 +293,21 @@ func (w *world) do(ctx context.Context, m message, l *life) {
 	case kind == bridge.Throttled:
 		w.put(bridge.AfterOf(err, time.Minute), m.job)
 	default:
-		w.put(visibility, m.job)
+		w.again(m, 1)
 	}
+}
+
+// again lets a message be seen once more when its visibility time-out is over. After five failures it is a dead letter;
+// one whose workers have died is put back by whoever looks after those.
+func (w *world) again(m message, failures int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m.at, m.tries = w.Now().Add(visibility), m.tries+failures
+	if m.tries > 5 {
+		w.dead++
+		return
+	}
+	w.queue = append(w.queue, m)
 }
 
 // jobs is the queue.
