@@ -58,6 +58,13 @@ func (s *Service) complete(c *campaign, m *member, events ...endpoint) {
 	}
 }
 
+// Populate adds n made-up subscribers to the first campaign, of whom webhooks are told and mails are not sent.
+func (s *Service) Populate(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.populate(n)
+}
+
 // populate adds n made-up subscribers to the first campaign. One in ten was referred by one before.
 func (s *Service) populate(n int) {
 	if n == 0 || len(s.campaigns) == 0 {
