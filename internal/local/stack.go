@@ -75,6 +75,7 @@ type Stack struct {
 	runtime   *lambda.Runtime
 	aws       *endpoint
 	server    *http.Server
+	asked     ledger
 
 	stop    context.CancelFunc // ends polling and schedules
 	working sync.WaitGroup     // polling and schedules
@@ -390,23 +391,6 @@ func (s *Stack) Stats(function string) Stats {
 		return Stats{}
 	}
 	return f.Stats()
-}
-
-// Authorize asks the policies in the template whether the owner of an access key may do something, such as
-// "dynamodb:GetItem", with the resource of an ARN. The stack's own Operator may do everything, and others nothing.
-func (s *Stack) Authorize(accessKey, action, resource string) error {
-	if accessKey == Operator {
-		return nil
-	}
-	f := s.Model.Functions[s.names[accessKey]]
-	switch {
-	case f == nil:
-		return errors.New("it is no function of the template")
-	case !f.Allows(action, resource):
-		return errors.New("no statement in the policies of " + s.names[accessKey] + " allows it")
-	default:
-		return nil
-	}
 }
 
 // Ref returns what Ref gives for a resource: a queue's URL, a table's or function's name, a secret's ARN. It is empty for

@@ -283,6 +283,16 @@ func (t *Template) Names(stack, region, account, endpoint string) map[string]Phy
 			physical[id] = Physical{Name: name, Ref: endpoint + "/" + account + "/" + name, Attributes: map[string]string{"Arn": arn("sqs", name), "QueueName": name}}
 		case secretType:
 			physical[id] = Physical{Name: name, Ref: arn("secretsmanager", "secret:"+name)}
+		case roleType:
+			physical[id] = Physical{Name: name, Ref: name, Attributes: map[string]string{"Arn": "arn:aws:iam::" + account + ":role/" + name}}
+		case policyType:
+			physical[id] = Physical{Name: name, Ref: "arn:aws:iam::" + account + ":policy/" + name}
+		case logType:
+			physical[id] = Physical{Name: name, Ref: name, Attributes: map[string]string{"Arn": arn("logs", "log-group:"+name+":*")}}
+		case keyType:
+			physical[id] = Physical{Name: name, Ref: name, Attributes: map[string]string{"Arn": arn("kms", "key/"+name)}}
+		case identityType, settingsType:
+			physical[id] = Physical{Name: name, Ref: name}
 		}
 	}
 	return physical

@@ -34,8 +34,9 @@ type Function struct {
 	Line        int
 	Folder      string // of its program below functions/: "token-broker" for TokenBrokerFunction
 	Timeout     time.Duration
-	Memory      int // MB
-	Reserved    int // most instances at a time; 0 if there is no limit of its own
+	Memory      int    // MB
+	Reserved    int    // most instances at a time; 0 if there is no limit of its own
+	Role        string // of the template; may be empty
 	Environment map[string]string
 	Statements  []Statement
 	Routes      []Route
@@ -193,7 +194,7 @@ func (t *Template) Model(in Input) (*Model, error) {
 func (e *evaluator) api(res *resource) {
 	o := e.object(res.properties, res.kind)
 	// Throttling, logs and warnings are AWS's to keep.
-	o.skip("DefaultRouteSettings", "AccessLogSettings", "FailOnWarnings", "Description", "Tags")
+	o.skip("DefaultRouteSettings", "RouteSettings", "AccessLogSettings", "FailOnWarnings", "DisableExecuteApiEndpoint", "Domain", "Description", "Tags")
 	if stage := o.take("StageName"); stage != nil && e.text(stage) != "$default" {
 		e.problem(stage, "%s: a stage other than $default is not supported", res.kind)
 	}
@@ -214,6 +215,8 @@ func (e *evaluator) function(res *resource) *Function {
 	o.under = e.object(e.template.globals, "Globals of functions")
 	// The network that a function is in is AWS's to keep.
 	o.skip("CodeUri", "Architectures", "Tracing", "Description", "Tags", "LoggingConfig", "VpcConfig")
+	// So is the way in which a new version takes over.
+	o.skip("AutoPublishAlias", "DeploymentPreference")
 	if runtime := o.take("Runtime"); runtime == nil || !strings.HasPrefix(e.text(runtime), "provided.") {
 		e.problem(res.node, "%s: a runtime other than provided.* is not supported", res.id)
 	}
@@ -233,6 +236,10 @@ func (e *evaluator) function(res *resource) *Function {
 	}
 	for _, policy := range e.list(o.take("Policies")) {
 		f.Statements = append(f.Statements, e.statements(policy)...)
+	}
+	if role := o.take("Role"); role != nil {
+		f.Role = e.byARN(role, roleType)
+		f.Statements = append(f.Statements, e.role(f.Role)...)
 	}
 	for _, event := range e.object(o.take("Events"), "Events").rest() {
 		e.event(f, event)
@@ -258,6 +265,9 @@ func (e *evaluator) statements(policy *yaml.Node) []Statement {
 	o.skip("Version")
 	var statements []Statement
 	for _, node := range e.list(o.take("Statement")) {
+		if node = e.chosen(node); isNoValue(node) {
+			continue
+		}
 		s := e.object(node, "Statement")
 		s.skip("Sid", "Condition")
 		effect := s.take("Effect")
@@ -276,6 +286,43 @@ func (e *evaluator) statements(policy *yaml.Node) []Statement {
 		}
 		s.done()
 		statements = append(statements, statement)
+	}
+	o.done()
+	return statements
+}
+
+// isNoValue reports whether a node says that there is nothing where it stands.
+func isNoValue(node *yaml.Node) bool {
+	name, argument := intrinsic(node)
+	return name == "Ref" && argument.Value == "AWS::NoValue"
+}
+
+// role returns what a role of the template allows and denies.
+func (e *evaluator) role(id string) []Statement {
+	res := e.template.resources[id]
+	if res == nil {
+		return nil // it was said why
+	}
+	o := e.object(res.properties, res.kind)
+	o.skip("AssumeRolePolicyDocument", "Description", "Tags")
+	var statements []Statement
+	for _, node := range e.list(o.take("Policies")) {
+		p := e.object(node, "Policies")
+		p.skip("PolicyName")
+		if document := p.take("PolicyDocument"); document != nil {
+			statements = append(statements, e.statements(document)...)
+		}
+		p.done()
+	}
+	for _, node := range e.list(o.take("ManagedPolicyArns")) {
+		if policy := e.template.resources[e.byARN(node, policyType)]; policy != nil {
+			p := e.object(policy.properties, policy.kind)
+			p.skip("Description")
+			if document := p.take("PolicyDocument"); document != nil {
+				statements = append(statements, e.statements(document)...)
+			}
+			p.done()
+		}
 	}
 	o.done()
 	return statements
@@ -459,14 +506,19 @@ func (e *evaluator) queueOf(node, at *yaml.Node) string {
 		e.problem(at, "the ARN of a queue is needed")
 		return ""
 	}
+	return e.byARN(node, queueType)
+}
+
+// byARN returns the logical id of the resource of a type whose ARN, which may be what Ref gives, a node says.
+func (e *evaluator) byARN(node *yaml.Node, kind string) string {
 	arn := e.text(node)
 	for id, physical := range e.physical {
-		if res := e.template.resources[id]; res != nil && res.kind == queueType && physical.Attributes["Arn"] == arn {
+		if res := e.template.resources[id]; res != nil && res.kind == kind && (physical.Attributes["Arn"] == arn || physical.Ref == arn) {
 			return id
 		}
 	}
 	if arn != "" { // else it was said why
-		e.problem(node, "%s is no queue of this template", arn)
+		e.problem(node, "%s is no %s of this template", arn, kind)
 	}
 	return ""
 }

@@ -42,11 +42,28 @@ const (
 	tableType    = "AWS::DynamoDB::Table"
 	queueType    = "AWS::SQS::Queue"
 	secretType   = "AWS::SecretsManager::Secret"
+	roleType     = "AWS::IAM::Role"
+	policyType   = "AWS::IAM::ManagedPolicy"
 )
 
-// absent are the types that have no counterpart on one machine. Referring to one is an error.
+var present = []string{functionType, apiType, tableType, queueType, secretType, roleType, policyType}
+
+// Types that are not there on one machine, and have names all the same: policies speak of them.
+const (
+	logType      = "AWS::Logs::LogGroup"
+	keyType      = "AWS::KMS::Key"
+	identityType = "AWS::SES::EmailIdentity"
+	settingsType = "AWS::SES::ConfigurationSet"
+)
+
+// absent are the types that have no counterpart on one machine. Referring to one is an error, unless it has a name.
 var absent = []string{
+	"AWS::ApiGatewayV2::ApiMapping",
+	"AWS::ApiGatewayV2::DomainName",
 	"AWS::CloudWatch::Alarm",
+	"AWS::CloudWatch::CompositeAlarm",
+	"AWS::CloudWatch::Dashboard",
+	"AWS::Cognito::ManagedLoginBranding",
 	"AWS::Cognito::UserPool",
 	"AWS::Cognito::UserPoolClient",
 	"AWS::Cognito::UserPoolDomain",
@@ -61,7 +78,10 @@ var absent = []string{
 	"AWS::EC2::VPC",
 	"AWS::EC2::VPCEndpoint",
 	"AWS::EC2::VPCGatewayAttachment",
-	"AWS::Logs::LogGroup",
+	"AWS::KMS::Alias",
+	"AWS::SES::ConfigurationSetEventDestination",
+	"AWS::SQS::QueuePolicy",
+	logType, keyType, identityType, settingsType,
 }
 
 // Problem is one thing that is wrong with a template.
@@ -138,7 +158,7 @@ func (r *reader) resource(f field) *resource {
 		return nil
 	}
 	res.kind = kind.Value
-	if !slices.Contains(absent, res.kind) && !slices.Contains([]string{functionType, apiType, tableType, queueType, secretType}, res.kind) {
+	if !slices.Contains(absent, res.kind) && !slices.Contains(present, res.kind) {
 		r.problem(kind, "resource type %s is not supported", res.kind)
 		return nil
 	}

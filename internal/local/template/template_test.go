@@ -88,7 +88,22 @@ Resources:
         Tick:
           Type: ScheduleV2
           Properties: { ScheduleExpression: rate(5 minutes), Input: '{"a":1}', DeadLetterConfig: { Arn: !GetAtt Dead.Arn } }
-  OtherFunction: { Type: AWS::Serverless::Function }
+  OtherFunction: { Type: AWS::Serverless::Function, Properties: { Role: !GetAtt OtherRole.Arn } }
+  OtherLog: { Type: AWS::Logs::LogGroup }
+  OtherRole:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument: {}
+      ManagedPolicyArns: [!Ref Everybody]
+      Policies:
+        - PolicyName: own
+          PolicyDocument:
+            Statement:
+              - { Effect: Allow, Action: logs:PutLogEvents, Resource: !GetAtt OtherLog.Arn }
+              - !If [Own, { Effect: Allow, Action: '*', Resource: '*' }, !Ref AWS::NoValue]
+  Everybody:
+    Type: AWS::IAM::ManagedPolicy
+    Properties: { PolicyDocument: { Statement: [{ Effect: Allow, Action: xray:PutTraceSegments, Resource: '*' }] } }
 `
 
 func model(t *testing.T, text string, parameters map[string]string) (*Model, error) {
@@ -142,6 +157,12 @@ func TestModel(t *testing.T) {
 	}
 	if other := got.Functions["OtherFunction"]; other.Folder != "other" || other.Environment["STAGE"] != "dev" || other.Memory != 128 {
 		t.Errorf("other function = %+v, want the globals and the defaults", other)
+	}
+	if diff := cmp.Diff(got.Functions["OtherFunction"].Statements, []Statement{
+		{Allow: true, Actions: []string{"logs:putlogevents"}, Resources: []string{"arn:aws:logs:us-east-1:000000000000:log-group:t-OtherLog:*"}},
+		{Allow: true, Actions: []string{"xray:puttracesegments"}, Resources: []string{"*"}},
+	}); diff != "" {
+		t.Errorf("statements of a role, got before want:\n%s", diff)
 	}
 	if !slices.Equal(got.Secrets, []string{"Secret"}) {
 		t.Errorf("secrets = %q", got.Secrets)
@@ -198,6 +219,9 @@ func TestRefused(t *testing.T) {
 		"an authorizer":                   {old: "Method: get,", with: "Method: get, Auth: {},", want: "HttpApi: Auth is not supported"},
 		"an event type":                   {old: "Type: HttpApi }", with: "Type: S3 }", want: "event type S3 is not supported"},
 		"a section":                       {old: "Globals:", with: "Mappings: {}\nGlobals:", want: "template: Mappings is not supported"},
+		"a role of somebody else's":       {old: "Role: !GetAtt OtherRole.Arn", with: "Role: 'arn:aws:iam::1:role/x'", want: "arn:aws:iam::1:role/x is no AWS::IAM::Role of this template"},
+		"a policy of AWS's in a role":     {old: "[!Ref Everybody]", with: "['arn:aws:iam::aws:policy/ReadOnlyAccess']", want: "arn:aws:iam::aws:policy/ReadOnlyAccess is no AWS::IAM::ManagedPolicy of this template"},
+		"something else in a role":        {old: "ManagedPolicyArns: [", with: "Path: /x/\n      ManagedPolicyArns: [", want: "AWS::IAM::Role: Path is not supported"},
 		"a policy by name":                {old: "        - Statement:", with: "        - AmazonSQSFullAccess\n        - Statement:", want: "Policies: \"AmazonSQSFullAccess\" is not supported: write the statement out"},
 		"a statement that does nothing":   {old: "Effect: Deny", with: "Effect: Perhaps", want: "Statement: Effect is neither Allow nor Deny"},
 		"cron":                            {old: "rate(5 minutes)", with: "cron(0 3 * * ? *)", want: "schedule cron(0 3 * * ? *) is not supported"},
@@ -213,7 +237,7 @@ func TestRefused(t *testing.T) {
 		"a number out of bounds":          {old: "MemorySize: 256", with: "MemorySize: 64", want: "\"64\" is not a whole number between 128 and 10240"},
 		"another runtime":                 {old: "provided.al2023", with: "go1.x", want: "DoItAllFunction: a runtime other than provided.* is not supported", at: "  DoItAllFunction:"},
 		"a function's name":               {with: "  Lonely: { Type: AWS::Serverless::Function }", want: "Lonely: the name of a function ends with Function"},
-		"a queue that is none":            {old: "!GetAtt Jobs.Arn", with: "!GetAtt Table.Arn", want: "arn:aws:dynamodb:us-east-1:000000000000:table/t-Table is no queue of this template"},
+		"a queue that is none":            {old: "!GetAtt Jobs.Arn", with: "!GetAtt Table.Arn", want: "arn:aws:dynamodb:us-east-1:000000000000:table/t-Table is no AWS::SQS::Queue of this template"},
 		"a large batch without a window":  {old: "BatchSize: 100\n            MaximumBatchingWindowInSeconds: 5", with: "BatchSize: 11", want: "SQS: a BatchSize over 10 needs MaximumBatchingWindowInSeconds of at least 1", at: "        Work:"},
 		"a missing parameter":             {old: "Default: 3600, ", want: "parameter Window has no value"},
 		"a value that is not allowed":     {parameters: map[string]string{"Stage": "test"}, want: "parameter Stage: \"test\" is not one of the allowed values", at: "  Stage: {"},
