@@ -553,7 +553,7 @@ func TestConnectionDies(t *testing.T) {
 	}
 	w.switches(func(s *simorg.Switches) { s.UserDeactivated = false })
 	w.is(bridge.Active)
-	if err := w.service.Wake(t.Context(), account, connection); err != nil {
+	if err := w.service.Work(t.Context(), plumbing.Job{Account: account, Connection: connection, Wake: true}); err != nil {
 		t.Fatal(err)
 	}
 	w.whole(w.settle())

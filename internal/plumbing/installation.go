@@ -133,6 +133,7 @@ func (i Installation) State() State {
 type Job struct {
 	Account    bridge.AccountID    `json:"account"`
 	Connection bridge.ConnectionID `json:"connection"`
+	Wake       bool                `json:"wake,omitempty"` // the connection works again: end the wait for it, if there is one
 }
 
 // Group names the account, so that one account's jobs cannot delay another's.

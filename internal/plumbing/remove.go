@@ -124,7 +124,7 @@ func (s Service) Leave(ctx context.Context, account bridge.AccountID, id bridge.
 	if err := s.Remove(ctx, account, id); err != nil {
 		return Status{}, err
 	}
-	if err := s.Work(ctx, Job{account, id}); err != nil && !bridge.KindOf(err).Permanent() {
+	if err := s.Work(ctx, Job{Account: account, Connection: id}); err != nil && !bridge.KindOf(err).Permanent() {
 		return Status{}, bridge.E(op, "", err)
 	}
 	return s.Status(ctx, account, id)

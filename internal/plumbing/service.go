@@ -86,7 +86,7 @@ func (s Service) order(ctx context.Context, op string, account bridge.AccountID,
 	if err := s.change(ctx, op, account, id, change); err != nil {
 		return err
 	}
-	return bridge.E(op, "", s.Jobs.Send(ctx, 0, Job{account, id}))
+	return bridge.E(op, "", s.Jobs.Send(ctx, 0, Job{Account: account, Connection: id}))
 }
 
 // note keeps since when the installation is in its state.
@@ -217,7 +217,7 @@ func (s Service) Check(ctx context.Context, account bridge.AccountID, id bridge.
 		return nil
 	})
 	if err == nil {
-		err = s.Work(ctx, Job{account, id})
+		err = s.Work(ctx, Job{Account: account, Connection: id})
 	}
 	if err != nil && !bridge.KindOf(err).Permanent() { // what is refused for good is told by the status
 		return Status{}, bridge.E(op, "", err)

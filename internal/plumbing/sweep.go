@@ -40,7 +40,7 @@ func (s Sweep) Run(ctx context.Context) error {
 	}
 	jobs := make([]Job, len(due))
 	for i, d := range due {
-		jobs[i] = Job{d.Account, d.Connection}
+		jobs[i] = Job{Account: d.Account, Connection: d.Connection}
 	}
 	return bridge.E(op, "", s.Jobs.Send(ctx, 0, jobs...))
 }

@@ -30,6 +30,9 @@ const (
 // another worker has, does nothing.
 func (s Service) Work(ctx context.Context, job Job) error {
 	const op = "plumbing.Work"
+	if job.Wake {
+		return bridge.E(op, "", s.Wake(ctx, job.Account, job.Connection))
+	}
 	i, err := s.Installations.Installation(ctx, job.Account, job.Connection)
 	if bridge.KindOf(err) == bridge.NotFound {
 		return nil // the account was erased
