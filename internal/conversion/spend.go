@@ -14,6 +14,13 @@ func (t *turn) spend(ctx context.Context, c bridge.Campaign, e bridge.Effect) (b
 	repeat := e.State == bridge.EffectUnknown
 	var paid bridge.Paid
 	if !repeat {
+		set, err := t.w.Ledger.RuleSet(ctx, t.id, e.Campaign)
+		if err != nil {
+			return false, err
+		}
+		if set.Currency != e.Currency { // the campaign counts in another one now
+			return t.settle(ctx, e, outcome{state: bridge.EffectSkipped, reason: reasonCurrency})
+		}
 		p, of, err := t.next(ctx, e)
 		if err != nil {
 			return false, err

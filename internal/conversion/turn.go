@@ -68,9 +68,17 @@ const deadWait = 6 * time.Hour
 
 // findColumns asks which columns the org has for the connected user.
 func (t *turn) findColumns(ctx context.Context, org Org) (bridge.DealColumns, error) {
+	columns, err := findColumns(ctx, t.w.Layouts, org, t.connection)
+	if err != nil {
+		return columns, ofOrg(err)
+	}
+	return columns, nil
+}
+
+func findColumns(ctx context.Context, rows layouts, org setup, c bridge.Connection) (bridge.DealColumns, error) {
 	var key string
-	if t.w.Layouts != nil {
-		l, err := t.w.Layouts.Layout(ctx, t.id, t.connection.ID, bridge.ToContact.Object())
+	if rows != nil {
+		l, err := rows.Layout(ctx, c.Account, c.ID, bridge.ToContact.Object())
 		if err != nil && bridge.KindOf(err) != bridge.NotFound {
 			return bridge.DealColumns{}, err
 		}
@@ -78,11 +86,7 @@ func (t *turn) findColumns(ctx context.Context, org Org) (bridge.DealColumns, er
 			key = l.Names[bridge.SubscriberKey]
 		}
 	}
-	columns, err := org.DealColumns(ctx, key)
-	if err != nil {
-		return columns, ofOrg(err)
-	}
-	return columns, nil
+	return org.DealColumns(ctx, key)
 }
 
 func (t *turn) campaign(ctx context.Context, id bridge.CampaignID) (bridge.Campaign, error) {
