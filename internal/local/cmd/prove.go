@@ -25,6 +25,12 @@ var experiments = map[string]struct {
 			return proof.Imports(ctx, ".", tell)
 		},
 	},
+	"sync": {
+		"sign-ups alone and in a flood, steady changes, backfills by collections and in bulk, histories with killed workers, foreign clients; half an hour",
+		func(ctx context.Context, tell func(string, ...any)) (figures, error) {
+			return proof.ProveSync(ctx, ".", tell)
+		},
+	},
 	"connections": {
 		"every state of the token refresh, a canary, the attacks, and a storm of 100 workers; some minutes",
 		func(ctx context.Context, tell func(string, ...any)) (figures, error) {
