@@ -87,6 +87,9 @@ func (p fieldsPart) Rows(object string) []fieldRow {
 			instruction := provision.Instruct(f.Of, f.Name)
 			row.Instruction = &instruction
 		}
+		if f.State == provision.Planned && (row.Instruction != nil || !p.Setup.Step.Over()) {
+			row.Why = "" // its badge says it
+		}
 		if p.Sample != nil && p.Of.Target.Object() == object {
 			row.Sample = p.Sample.Values[i%bridge.FieldCount]
 		}
@@ -122,6 +125,11 @@ func (p fieldsPart) Kept() int {
 // Layouts leads to the page layouts of an object in Setup.
 func (p fieldsPart) Layouts(object string) string {
 	return setupLink(p.Connection.Instance, "Object Manager > Page Layouts", object)
+}
+
+// FieldsOf leads to the fields of an object in Setup.
+func (p fieldsPart) FieldsOf(object string) string {
+	return setupLink(p.Connection.Instance, "Object Manager > Fields & Relationships", object)
 }
 
 // Record leads to the sample in Salesforce.

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"net/http"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/budget"
+	"github.com/referralbridge/referralbridge/internal/syncer"
 )
 
 // step is one of the set-up's.
@@ -24,6 +28,43 @@ type homePage struct {
 	Connections []bridge.Connection
 	Campaigns   []bridge.Campaign
 	Imports     []importRow
+	Synced      []syncedRow
+}
+
+// syncedRow is a campaign that is kept in Salesforce.
+type syncedRow struct {
+	Campaign bridge.Campaign
+	State    badge
+	Needs    int // records that need somebody
+}
+
+// synced returns the campaigns that are kept in Salesforce, without their names.
+func (v *visit) synced(ctx context.Context) ([]syncedRow, error) {
+	all, err := v.Sync.List(ctx, v.acc())
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(s syncer.Sync) bool { return !s.On })
+	found := make([]syncedRow, len(all))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for i, s := range all {
+		found[i] = syncedRow{Campaign: bridge.Campaign{ID: s.Campaign, Name: string(s.Campaign)}, State: syncState(s, nil, "", v.Now())}
+		group.Go(func() (err error) { found[i].Needs, err = v.Sync.Needs(ctx, v.acc(), s.Campaign); return err })
+	}
+	return found, group.Wait()
+}
+
+// named gives the rows their campaigns.
+func named(rows []syncedRow, campaigns []bridge.Campaign) {
+	for i := range rows {
+		for _, c := range campaigns {
+			if c.ID == rows[i].Campaign.ID {
+				rows[i].Campaign = c
+			}
+		}
+	}
+	slices.SortFunc(rows, func(a, b syncedRow) int { return cmp.Compare(a.Campaign.Name, b.Campaign.Name) })
 }
 
 // home shows what is still to be set up, and then what goes on.
@@ -42,12 +83,14 @@ func (v *visit) home() error {
 	})
 	group.Go(func() (err error) { page.Connections, err = v.liveConnections(ctx); return err })
 	group.Go(func() (err error) { page.Campaigns, err = v.Campaigns.List(ctx, v.acc()); return err })
+	group.Go(func() (err error) { page.Synced, err = v.synced(ctx); return err })
 	group.Go(func() (err error) { imports, err = v.Imports.List(ctx, v.acc(), "", "", 5); return err })
 	if err := group.Wait(); err != nil {
 		return err
 	}
 	page.Allowance = account.Allowance
 	page.Imports = rows(imports, page.Campaigns)
+	named(page.Synced, page.Campaigns)
 	page.Steps = steps(account, page.Connections, page.Campaigns, imports)
 	page.Ready = true
 	for _, s := range page.Steps {

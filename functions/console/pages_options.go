@@ -309,7 +309,7 @@ type syncPreviewPage struct {
 func (p syncPreviewPage) Target() [2]string { return targetWords[bridge.Target(p.Form.Target)] }
 
 // Only says who is synced.
-func (p syncPreviewPage) Only() string { return onlyWords(syncer.Only(p.Form.Only)) }
+func (p syncPreviewPage) Only() choice { return onlyChoice(syncer.Only(p.Form.Only)) }
 
 // Every says how often everybody is compared.
 func (p syncPreviewPage) Every() string { return everyWords(p.Form.options().Every) }

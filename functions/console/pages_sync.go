@@ -105,6 +105,16 @@ func (p syncPage) Days() []dayCounts {
 	return all
 }
 
+// Quiet reports whether no day has seen anything.
+func (p syncPage) Quiet() bool {
+	for _, c := range p.Charts {
+		if c.Sum > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func (v *visit) salesforce() error { return v.showSync(http.StatusOK, nil) }
 
 // showSync shows how a campaign is kept in Salesforce, or asks how it is to be if nobody has ever said so.
@@ -191,12 +201,17 @@ func (p syncProgress) SettingUp() bool { return p.Setup != nil && !p.Setup.Step.
 // Removing reports whether what we installed is being taken away.
 func (p syncProgress) Removing() bool { return p.Step() == provision.Removing }
 
-// Running reports whether everybody is being compared.
-func (p syncProgress) Running() bool { return p.Sync.On && p.Run != nil && p.Run.EndedAt.IsZero() }
+// Running reports whether everybody is being compared, though that may wait in the middle.
+func (p syncProgress) Running() bool {
+	return p.Sync.On && p.Run != nil && p.Run.EndedAt.IsZero() && !p.SettingUp() && (!p.Waiting() || p.Run.Pages > 0)
+}
+
+// Waiting reports whether work waits for something.
+func (p syncProgress) Waiting() bool { return p.Sync.On && p.Sync.Waits != "" && !p.SettingUp() }
 
 // Busy reports whether the page is soon another one.
 func (p syncProgress) Busy() bool {
-	return p.SettingUp() || p.Sync.On && p.Sync.Waits == "" && (p.Running() || p.Sync.Wanted != "")
+	return p.SettingUp() || p.Sync.On && !p.Waiting() && (p.Running() || p.Sync.Wanted != "")
 }
 
 // Steps are those of setting up, each done, being done, or to come.

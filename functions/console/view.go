@@ -29,7 +29,7 @@ var pages = sync.OnceValue(func() map[string]*template.Template {
 		"outcomes": func() []outcomeWord { return outcomeWords }, "importState": importState, "connectionState": connectionState, "access": access,
 		"identifiers": func() []choice { return identifiers }, "events": func() []choice { return events },
 		"targets": func() []choice { return targets }, "onlyChoices": func() []choice { return onlyChoices }, "prefixes": func() []choice { return prefixes },
-		"targetWords": func(t bridge.Target) [2]string { return targetWords[t] }, "onlyWords": onlyWords, "everyWords": everyWords,
+		"targetWords": func(t bridge.Target) [2]string { return targetWords[t] }, "onlyChoice": onlyChoice, "everyWords": everyWords,
 		"fieldState": fieldState, "statement": statement, "runWhy": runWhy,
 	}
 	shared := template.Must(template.New("").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))

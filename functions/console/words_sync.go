@@ -32,14 +32,14 @@ var prefixes = []choice{
 	{"bare", "Bare names", "CODE, POINTS and so on. Where a field of your own has the name already, ours gets RH_ in front, and yours is not touched."},
 }
 
-// onlyWords say who is synced, in a list of facts.
-func onlyWords(o syncer.Only) string {
+// onlyChoice says who is synced.
+func onlyChoice(o syncer.Only) choice {
 	for _, c := range onlyChoices {
 		if c.Value == string(o) {
-			return c.Label
+			return c
 		}
 	}
-	return string(o)
+	return choice{Label: string(o)}
 }
 
 func everyWords(d time.Duration) string {
