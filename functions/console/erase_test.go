@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/referralbridge/referralbridge/internal/connect"
 	"github.com/referralbridge/referralbridge/internal/erasure"
 	"github.com/referralbridge/referralbridge/internal/importer"
 )
@@ -53,7 +52,7 @@ func TestErase(t *testing.T) {
 
 	now := time.Now()
 	sweep := erasure.Service{
-		Rows: r.rows, Connections: r.console.Connections.(connect.Service), Imports: r.console.Imports.(importer.Service),
+		Rows: r.rows, Connections: r.console.Connections.(leaving), Imports: r.console.Imports.(importer.Service),
 		Now: func() time.Time { return now }, Log: slog.New(slog.DiscardHandler),
 	}
 	run := func(after time.Duration) {

@@ -108,6 +108,7 @@ func newRig(t *testing.T, change ...func(*others)) *rig {
 	r.console = newConsole(settings{
 		table: "table", appSecret: "app", broker: "broker", baseURL: r.url, simulator: r.orgURL,
 		imports: r.queue(t, "imports"), changes: r.queue(t, "changes"), runs: r.queue(t, "runs"), provisions: r.queue(t, "provisions"),
+		conversions: r.queue(t, "conversions"), plumbing: r.queue(t, "plumbing"),
 		hero: r.heroURL + "/api/v2", issuer: issuer.URL, client: "console", window: time.Hour,
 	}, config)
 
@@ -343,7 +344,7 @@ func (v *visitor) account() bridge.AccountID {
 // connect gives the consent at the simulated org, with what functions/oauth does around it.
 func (v *visitor) connect() bridge.ConnectionID {
 	v.Helper()
-	service := v.rig.console.Connections.(connect.Service)
+	service := v.rig.console.Connections.(leaving).Service
 	service.Consents = v.rig.rows
 	service.Salesforce = salesforce.OAuth{ClientID: org.DefaultClientID, Hosts: salesforce.Hosts{Simulator: v.rig.orgURL}}
 	session := bridge.NewSecret("session")

@@ -18,12 +18,14 @@ import (
 	"github.com/referralbridge/referralbridge/internal/campaign"
 	"github.com/referralbridge/referralbridge/internal/config"
 	"github.com/referralbridge/referralbridge/internal/connect"
+	"github.com/referralbridge/referralbridge/internal/conversion"
 	"github.com/referralbridge/referralbridge/internal/doctor"
 	"github.com/referralbridge/referralbridge/internal/erasure"
 	"github.com/referralbridge/referralbridge/internal/importer"
 	"github.com/referralbridge/referralbridge/internal/inbox"
 	"github.com/referralbridge/referralbridge/internal/invoke"
 	"github.com/referralbridge/referralbridge/internal/oidc"
+	"github.com/referralbridge/referralbridge/internal/plumbing"
 	"github.com/referralbridge/referralbridge/internal/provision"
 	"github.com/referralbridge/referralbridge/internal/queue"
 	"github.com/referralbridge/referralbridge/internal/referralhero"
@@ -38,6 +40,7 @@ import (
 type settings struct {
 	table, appSecret, broker           string
 	imports, changes, runs, provisions string // queues
+	conversions, plumbing              string // more of them
 	baseURL, simulator, hero           string
 	issuer, client                     string
 	window                             time.Duration // in which ReferralHero counts calls
@@ -47,6 +50,7 @@ func readSettings(env *config.Env) settings {
 	return settings{
 		table: env.Need("TABLE"), appSecret: env.Need("APP_SECRET"), broker: env.Need("TOKEN_BROKER"),
 		imports: env.Need("IMPORTS_QUEUE"), changes: env.Need("CHANGES_QUEUE"), runs: env.Need("RUNS_QUEUE"), provisions: env.Need("PROVISIONS_QUEUE"),
+		conversions: env.Need("CONVERSIONS_QUEUE"), plumbing: env.Need("PLUMBING_QUEUE"),
 		baseURL: env.Need("BASE_URL"), simulator: env.Simulator(), hero: env.Need("REFERRALHERO_URL"),
 		issuer: env.Need("OIDC_ISSUER"), client: env.Need("OIDC_CLIENT_ID"),
 		window: time.Duration(env.NeedInt("REFERRALHERO_WINDOW_SECONDS")) * time.Second,
@@ -79,7 +83,14 @@ func newConsole(s settings, cloud aws.Config) *console {
 	}
 	messages := sqs.NewFromConfig(cloud)
 	jobs := queue.Topic[importer.Job]{Client: messages, URL: s.imports}
-	connections := connect.Service{Connections: rows, Broker: broker, BaseURL: s.baseURL, Now: time.Now}
+	deals := queue.Topic[conversion.Job]{Client: messages, URL: s.conversions}
+	setups := queue.Topic[provision.Job]{Client: messages, URL: s.provisions}
+	flows := plumbing.Service{
+		Installations: rows, Connections: rows, Hooks: rows, Inbox: s.baseURL + conversion.Path, Now: time.Now,
+		Jobs: queue.Topic[plumbing.Job]{Client: messages, URL: s.plumbing},
+		Org:  func(c bridge.Connection) plumbing.Org { return org(c, false) },
+	}
+	connections := leaving{connect.Service{Connections: rows, Broker: broker, BaseURL: s.baseURL, Now: time.Now}, flows}
 	imports := importer.Service{
 		Imports: rows, Accounts: rows, Campaigns: rows, Connections: rows, Budget: rations, Now: time.Now,
 		Jobs:        jobs,
@@ -99,13 +110,17 @@ func newConsole(s settings, cloud aws.Config) *console {
 		Campaigns:   campaigns,
 		Connections: connections,
 		Imports:     imports,
-		Waiting:     importer.Waker{Imports: rows, Jobs: jobs, Now: time.Now},
+		Waiting: waking{
+			imports: importer.Waker{Imports: rows, Jobs: jobs, Now: time.Now}, flows: flows,
+			deals: conversion.Waker{Ledger: rows, Jobs: deals, Now: time.Now}, fields: setups,
+		},
 		Doctor: doctor.Service{
-			Connections: rows, Reports: rows, Layout: rows.Layout, Now: time.Now, Org: func(c bridge.Connection) doctor.Org { return org(c, true) },
+			Connections: rows, Reports: rows, Layout: rows.Layout, Installed: installed(flows, rows), Now: time.Now,
+			Org: func(c bridge.Connection) doctor.Org { return org(c, true) },
 		},
 		Sync: syncs,
 		Fields: provision.Service{
-			Connections: rows, Rows: rows, Jobs: queue.Topic[provision.Job]{Client: messages, URL: s.provisions}, Changed: syncs.Fields, Now: time.Now,
+			Connections: rows, Rows: rows, Jobs: setups, Changed: syncs.Fields, Now: time.Now,
 			Org: func(c bridge.Connection) provision.Org { return org(c, false) },
 		},
 		Erasure: erasure.Service{Rows: rows, Connections: connections, Imports: imports, Now: time.Now, Log: slog.Default()},

@@ -8,21 +8,10 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/lambda"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/connect"
-	"github.com/referralbridge/referralbridge/internal/importer"
-	"github.com/referralbridge/referralbridge/internal/invoke"
-	"github.com/referralbridge/referralbridge/internal/queue"
-	"github.com/referralbridge/referralbridge/internal/salesforce"
 	"github.com/referralbridge/referralbridge/internal/signin"
-	"github.com/referralbridge/referralbridge/internal/store"
 )
 
 // browserCookie holds the token that ties a consent to the browser that began it.
@@ -38,34 +27,6 @@ type consents interface {
 
 type sessions interface {
 	Session(ctx context.Context, token bridge.Secret) (bridge.Session, error)
-}
-
-// settings are what the environment says.
-type settings struct {
-	table, imports, baseURL, broker, clientID string
-	hosts                                     salesforce.Hosts
-}
-
-// routes puts the two ends of a consent together. It makes no request yet.
-func (s settings) routes(cloud aws.Config) http.Handler {
-	rows := store.New(dynamodb.NewFromConfig(cloud), s.table, nil)
-	once := lambda.NewFromConfig(cloud, func(o *lambda.Options) {
-		o.RetryMaxAttempts = 1 // Salesforce ends the grant of a code that is redeemed twice
-	})
-	imports := importer.Waker{Imports: rows, Jobs: queue.Topic[importer.Job]{Client: sqs.NewFromConfig(cloud), URL: s.imports}, Now: time.Now}
-	service := connect.Service{
-		Connections: rows, Consents: rows, BaseURL: s.baseURL,
-		Salesforce: salesforce.OAuth{ClientID: s.clientID, Hosts: s.hosts},
-		Broker:     invoke.Function[connect.Request, connect.Reply]{Client: once, Name: s.broker},
-		Resume: func(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID) (int, error) {
-			waited, err := imports.Wake(ctx, account, id)
-			if err != nil {
-				slog.WarnContext(ctx, "imports not resumed yet", "account", account, "connection", id, "err", err)
-			}
-			return waited.Imports, err
-		},
-	}
-	return routes(service, signin.Service{Store: rows}, signin.JarFor(s.baseURL))
 }
 
 // routes answers the two ends of a consent.

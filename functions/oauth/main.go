@@ -19,16 +19,12 @@ import (
 
 	"github.com/referralbridge/referralbridge/internal/apigw"
 	"github.com/referralbridge/referralbridge/internal/config"
-	"github.com/referralbridge/referralbridge/internal/salesforce"
 )
 
 func main() {
 	slog.SetDefault(lambdacontext.NewLogger())
 	var env config.Env
-	s := settings{
-		table: env.Need("TABLE"), imports: env.Need("IMPORTS_QUEUE"), baseURL: env.Need("BASE_URL"), broker: env.Need("TOKEN_BROKER"),
-		clientID: env.Need("SALESFORCE_CLIENT_ID"), hosts: salesforce.Hosts{Simulator: env.Simulator()},
-	}
+	s := readSettings(&env)
 	aws, err := awsconfig.LoadDefaultConfig(context.Background())
 	if err := errors.Join(env.Err(), err); err != nil { // says everything that is wrong, at once
 		log.Fatal(err)
