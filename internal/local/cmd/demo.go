@@ -12,6 +12,7 @@ import (
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/local/person"
+	"github.com/referralbridge/referralbridge/internal/local/proof"
 	"github.com/referralbridge/referralbridge/internal/local/world"
 	"github.com/referralbridge/referralbridge/internal/sim/referralhero"
 	"github.com/referralbridge/referralbridge/internal/sim/salesforce"
@@ -27,13 +28,15 @@ type demoResult struct {
 	Skipped           int     `json:"skipped"`
 	Subscribers       int     `json:"subscribers"`
 	Emails            int     `json:"emails"`
+	Synced            int     `json:"synced"` // subscribers whose contacts show all fourteen fields
+	Equal             bool    `json:"equal"`  // nobody is left out
 	ReferralHeroCalls int     `json:"referralhero_calls"`
 	SalesforceCalls   int     `json:"salesforce_calls"`
 	Seconds           float64 `json:"seconds"`
 }
 
-// demo does what a marketer does, without hands: sign in, set up, connect, import, read the mail. It uses the
-// same pages and forms as a browser.
+// demo does what a marketer does, without hands: sign in, set up, connect, switch syncing on, import, read the mail; then
+// somebody signs up who was referred, and the org shows it. It uses the same pages and forms as a browser.
 func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flags("demo", stderr)
 	file := fs.String("contacts", "", "`file` with the org's contacts as Data Loader exports them (default: a made-up org of 1,000)")
@@ -44,7 +47,7 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	o := world.Options{Root: ".", ReferralHero: referralhero.Options{
-		Latency: *latency, Lists: []referralhero.List{{Name: campaignName, URL: "https://www.example.com/join"}},
+		Latency: *latency, Lists: []referralhero.List{{Name: campaignName, URL: "https://www.example.com/join", Events: 2, Ranking: true}},
 	}}
 	if *verbose {
 		o.Stack.Log = stderr
@@ -67,6 +70,9 @@ func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	result, err := demonstrate(ctx, w, account, stdout)
 	if err := errors.Join(err, w.Close()); err != nil {
 		return err
+	}
+	if !result.Equal {
+		return errors.New("the org does not show what ReferralHero says")
 	}
 	if result.Contacts != len(contacts) {
 		return fmt.Errorf("the org has %d contacts, the import counted %d", len(contacts), result.Contacts)
@@ -105,6 +111,12 @@ func demonstrate(ctx context.Context, w *world.World, account person.Account, st
 		return demoResult{}, err
 	}
 	fmt.Fprintln(stdout, "Signed in, gave ReferralHero's token, connected the org.")
+	if err := syncOn(ctx, w, someone, campaign, connection); err != nil {
+		return demoResult{}, err
+	}
+	fmt.Fprintln(stdout, "Switched syncing on: fourteen fields were made, and are visible.")
+	w.Hero.ResetCounts()
+	w.Org.ResetCounts()
 	began := time.Now()
 	id, preview, err := someone.Import(ctx, campaign, connection, "https://www.example.com/join")
 	if err != nil {
@@ -126,15 +138,38 @@ func demonstrate(ctx context.Context, w *world.World, account person.Account, st
 		return demoResult{}, fmt.Errorf("the import ended as %s", progress.State)
 	}
 	seconds := time.Since(began).Seconds()
+	calls := demoResult{ReferralHeroCalls: w.Hero.Counts().Calls, SalesforceCalls: w.Org.Counts().API}
 
 	mails := w.AWS.SES.Mails()
 	for _, mail := range mails {
 		fmt.Fprintf(stdout, "Mail to %v: %s\n", mail.To, mail.Subject)
 	}
+	f, err := refer(ctx, w, campaign)
+	if err != nil {
+		return demoResult{}, err
+	}
+	fmt.Fprintf(stdout, "%s signed up, referred by %s.\n", f.email, f.referrer.Email)
+	if err := showContacts(ctx, w, campaign, f, stdout); err != nil {
+		return demoResult{}, err
+	}
+	if err := someone.Compare(ctx, campaign); err != nil {
+		return demoResult{}, err
+	}
+	if _, err := someone.Synced(ctx, campaign); err != nil {
+		return demoResult{}, err
+	}
+	synced, differ, err := proof.Equal(ctx, w, string(campaign), true)
+	if err != nil {
+		return demoResult{}, err
+	}
+	for _, d := range differ {
+		fmt.Fprintln(stdout, d)
+	}
 	c := progress.Counts
 	return demoResult{
+		Synced: synced, Equal: len(differ) == 0,
 		Contacts: c.Sum(), Created: c.Created, Existed: c.Existed, Invalid: c.Invalid, Failed: c.Failed, Skipped: c.Skipped,
-		Subscribers: len(w.Hero.Subscribers(string(campaign))), Emails: len(mails), ReferralHeroCalls: w.Hero.Counts().Calls, SalesforceCalls: w.Org.Counts().API,
+		Subscribers: len(w.Hero.Subscribers(string(campaign))), Emails: len(mails), ReferralHeroCalls: calls.ReferralHeroCalls, SalesforceCalls: calls.SalesforceCalls,
 		Seconds: float64(int(seconds*10)) / 10,
 	}, nil
 }

@@ -18,7 +18,7 @@ import (
 // by field, by a reckoning of its own. It returns how many subscribers have a contact that shows everything, and says of the
 // others what differs. positions says whether POSITION is compared: it is right for everybody after a run only.
 func Equal(ctx context.Context, w *world.World, list string, positions bool) (synced int, differ []string, err error) {
-	contacts, err := shown(ctx, w)
+	contacts, err := Shown(ctx, w)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -76,8 +76,8 @@ func Expected(people []referralhero.Subscriber) map[string]bridge.Values {
 	return want
 }
 
-// shown reads what the contacts show, by SUB_ID.
-func shown(ctx context.Context, w *world.World) (map[string]bridge.Values, error) {
+// Shown reads what the contacts show, by SUB_ID.
+func Shown(ctx context.Context, w *world.World) (map[string]bridge.Values, error) {
 	token, err := w.Org.Token("admin@acme.example")
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func shown(ctx context.Context, w *world.World) (map[string]bridge.Values, error
 			Records        []map[string]any
 			NextRecordsURL string `json:"nextRecordsUrl"`
 		}
-		if err := exchange(ctx, "GET", w.OrgURL+path, token, nil, &page); err != nil {
+		if err := Exchange(ctx, "GET", w.OrgURL+path, token, nil, &page); err != nil {
 			return nil, err
 		}
 		for _, r := range page.Records {

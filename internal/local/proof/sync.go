@@ -329,13 +329,13 @@ func (s *scene) visible(ctx context.Context, email, id string) error {
 // query asks the org.
 func (s *scene) query(ctx context.Context, statement string) ([]map[string]any, error) {
 	var answer struct{ Records []map[string]any }
-	err := exchange(ctx, http.MethodGet, s.OrgURL+"/services/data/v66.0/query?q="+url.QueryEscape(statement), s.token, nil, &answer)
+	err := Exchange(ctx, http.MethodGet, s.OrgURL+"/services/data/v66.0/query?q="+url.QueryEscape(statement), s.token, nil, &answer)
 	return answer.Records, err
 }
 
 // hero makes a call to ReferralHero.
 func (s *scene) hero(ctx context.Context, method, path string, in, out any) error {
-	return exchange(ctx, method, s.HeroURL+"/api/v2/lists/"+string(s.campaign)+path, s.Hero.Token(), in, out)
+	return Exchange(ctx, method, s.HeroURL+"/api/v2/lists/"+string(s.campaign)+path, s.Hero.Token(), in, out)
 }
 
 // settle waits until ReferralHero has told everything and nobody works any more.
@@ -346,8 +346,8 @@ func (s *scene) settle(ctx context.Context) error {
 	return s.Stack.Idle(ctx)
 }
 
-// exchange makes a call in JSON.
-func exchange(ctx context.Context, method, address, token string, in, out any) error {
+// Exchange makes a call in JSON, and decodes the answer into out unless that is nil. An answer that is no success is an error.
+func Exchange(ctx context.Context, method, address, token string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		text, err := json.Marshal(in)

@@ -115,6 +115,9 @@ func (d *day) change(ctx context.Context) error {
 	if len(d.deals) < 3 || w.roll(100) < 12 {
 		return d.open(ctx)
 	}
+	if w.roll(100) < 4 {
+		return d.meddle(ctx)
+	}
 	deal := d.deals[w.roll(len(d.deals))]
 	switch n := w.roll(100); {
 	case n < 45:
@@ -278,6 +281,63 @@ func (d *day) merge(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// meddle changes a rule, as somebody at the console does, and changes it back some hours later. No fault keeps people from
+// it: what goes wrong with the console is seen there.
+func (d *day) meddle(ctx context.Context) error {
+	w := d.w
+	campaign := []bridge.CampaignID{three, two}[w.roll(2)]
+	set, err := w.service.Rules(ctx, account, campaign)
+	if err != nil {
+		return err
+	}
+	rule := set.Rules[w.roll(len(set.Rules))]
+	later := w.Now().Add(time.Duration(1+w.roll(300)) * time.Minute)
+	before := w.faults.now()
+	w.faults.set(weather{})
+	defer w.faults.set(before)
+	d.result.Meddled++
+	switch w.roll(4) {
+	case 0:
+		d.plan(later, func(ctx context.Context) error {
+			return d.ifThere(w.service.Switch(ctx, account, campaign, rule.ID, "Dana", true))
+		})
+		return d.ifThere(w.service.Switch(ctx, account, campaign, rule.ID, "Dana", false))
+	case 1:
+		draft := draftOf(rule)
+		draft.Minimum = fmt.Sprint(w.roll(9000))
+		return d.ifThere(w.service.Edit(ctx, account, campaign, rule.ID, "Dana", draft))
+	case 2:
+		return d.ifThere(w.service.Move(ctx, account, campaign, rule.ID, "Dana", 1-2*w.roll(2)))
+	default:
+		d.plan(later, func(ctx context.Context) error {
+			before := w.faults.now()
+			w.faults.set(weather{})
+			defer w.faults.set(before)
+			draft := draftOf(rule)
+			draft.On = true
+			_, err := w.service.Add(ctx, account, campaign, "Dana", draft)
+			return err
+		})
+		return d.ifThere(w.service.Delete(ctx, account, campaign, rule.ID, "Dana"))
+	}
+}
+
+func draftOf(r bridge.Rule) core.Draft {
+	d := core.Draft{Name: r.Name, Stage: r.Stage, Trigger: r.Trigger, On: r.On, From: r.From, WonOnly: r.WonOnly, Who: r.Who, Hold: r.Hold}
+	if r.Minimum.Amount.IsPositive() {
+		d.Minimum = r.Minimum.Amount.String()
+	}
+	return d
+}
+
+// ifThere lets it pass that a rule was deleted meanwhile.
+func (d *day) ifThere(err error) error {
+	if bridge.KindOf(err) == bridge.NotFound {
+		return nil
+	}
+	return err
 }
 
 // notify has Salesforce send a message about a deal: late, twice, or, where something else tells, not at all.

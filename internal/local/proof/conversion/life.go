@@ -24,7 +24,7 @@ type life struct {
 func (w *world) born() *life {
 	l := &life{steps: -1, after: w.roll(2) == 0}
 	if w.roll(100) < w.faults.now().mortality {
-		l.steps = w.roll(40)
+		l.steps = w.roll(25)
 	}
 	return l
 }

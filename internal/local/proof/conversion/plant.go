@@ -27,7 +27,7 @@ type forgetful struct{ *diary }
 func (f forgetful) DealEntries(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, deal bridge.SalesforceID) ([]bridge.Entry, error) {
 	entries, err := f.diary.DealEntries(ctx, account, campaign, deal)
 	for i := range entries {
-		entries[i].Facts, entries[i].Count = "", bridge.Money{}
+		entries[i].Count = bridge.Money{}
 	}
 	return entries, err
 }

@@ -21,6 +21,7 @@ type Result struct {
 	Lost       int // messages that never came
 	Unanswered int // calls that ReferralHero carried out without an answer
 	Killed     int // workers
+	Meddled    int // times that somebody changed the rules
 	Advanced   int // referrals that were moved, by steps
 	Payments   int // transactions
 	Reviews    int // things that people are asked to look at
@@ -57,7 +58,7 @@ func Run(ctx context.Context, seed uint64, plant Plant) (Result, error) {
 	if err := d.setUp(ctx); err != nil {
 		return r, fmt.Errorf("setting up: %w", err)
 	}
-	w.faults.set(weather{hero: random.IntN(25), org: random.IntN(10), mortality: random.IntN(25)})
+	w.faults.set(weather{hero: random.IntN(25), org: random.IntN(10), mortality: random.IntN(40)})
 	d.happen(40+random.IntN(60), 24*time.Hour)
 	if random.IntN(3) == 0 {
 		w.faults.orgDown = began.Add(time.Duration(6+random.IntN(6)) * time.Hour)

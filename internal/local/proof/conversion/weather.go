@@ -59,7 +59,11 @@ func (f *faults) hero(r *http.Request) *simhero.Fault {
 	f.mu.Lock()
 	var fault *simhero.Fault
 	done := true
-	if f.w.roll(100) < f.weather.hero {
+	percent := f.weather.hero
+	if moves(r) {
+		percent *= 2 // what matters most has the worst of it
+	}
+	if f.w.roll(100) < percent {
 		switch f.w.roll(20) {
 		case 0:
 			fault, done = &simhero.Fault{Kind: simhero.Throttle}, false
@@ -75,6 +79,11 @@ func (f *faults) hero(r *http.Request) *simhero.Fault {
 		f.watch(r)
 	}
 	return fault
+}
+
+// moves reports whether a call moves a referral.
+func moves(r *http.Request) bool {
+	return r.Method == http.MethodPost && (strings.HasSuffix(r.URL.Path, "/track_referral_conversion_event") || strings.HasSuffix(r.URL.Path, "/confirm"))
 }
 
 // watch notes a call that moves a referral and is carried out: the second one for the same step, or one that comes when

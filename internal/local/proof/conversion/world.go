@@ -62,6 +62,7 @@ type world struct {
 	store   *diary
 	worker  core.Worker
 	sweeper core.Sweep
+	service core.Service
 	logs    *lines
 	faults  faults
 
@@ -104,12 +105,12 @@ func newWorld(ctx context.Context, random *rand.Rand, plant Plant, contacts []si
 
 func (w *world) wire() {
 	hosts := salesforce.Hosts{}
-	client := func(bridge.Connection) core.Org {
+	client := func() *salesforce.Client {
 		return &salesforce.Client{HTTP: &http.Client{Transport: wire{w.org}}, Hosts: hosts, Tokens: session{w.org}}
 	}
 	heroClient := &referralhero.Client{BaseURL: "https://app.referralhero.example/api/v2", HTTP: &http.Client{Transport: wire{w.hero}}}
 	w.worker = core.Worker{
-		Ledger: w.store, Accounts: w.store, Campaigns: w.store, Connections: w.store, Org: client,
+		Ledger: w.store, Accounts: w.store, Campaigns: w.store, Connections: w.store, Org: func(bridge.Connection) core.Org { return client() },
 		Hero: hero{heroClient}, Jobs: jobs{w}, Budget: budget.Budget{Store: w.store, Length: time.Hour, Now: w.Now},
 		Changed: func(context.Context, bridge.AccountID, bridge.CampaignID, bridge.SubscriberID) error {
 			w.mu.Lock()
@@ -126,6 +127,10 @@ func (w *world) wire() {
 		w.worker.Hero = hasty{w.worker.Hero}
 	}
 	w.sweeper = core.Sweep{Rows: w.store, Jobs: jobs{w}, Now: w.Now}
+	w.service = core.Service{
+		Ledger: w.store, Accounts: w.store, Campaigns: w.store, Connections: w.store, Org: func(bridge.Connection) core.Console { return client() },
+		Hero: w.worker.Hero, Jobs: jobs{w}, Budget: w.worker.Budget, Now: w.Now,
+	}
 }
 
 // seed writes what a customer has set up.
