@@ -108,7 +108,7 @@ func inOrder(a, b Permission) int {
 }
 
 // asksItself reports whether AWS needs a permission of the function, though its code never does: Lambda polls its queues, keeps its log
-// and its traces, and joins it to its network; DynamoDB and Secrets Manager open what they have sealed with our keys; and SES applies our
+// and its traces, joins it to its network, and puts away what failed for good; DynamoDB and Secrets Manager open what they have sealed with our keys; and SES applies our
 // settings. On one machine nobody asks for any of that.
 func (s *Stack) asksItself(f *template.Function, action, resource string) bool {
 	service, _, _ := strings.Cut(action, ":")
@@ -117,6 +117,8 @@ func (s *Stack) asksItself(f *template.Function, action, resource string) bool {
 		return true
 	case action == "ses:sendemail":
 		return strings.Contains(resource, ":configuration-set/")
+	case action == "sqs:sendmessage":
+		return slices.ContainsFunc(f.Schedules, func(v template.Schedule) bool { return s.physical[v.DeadLetter].Attributes["Arn"] == resource })
 	case !slices.Contains([]string{"sqs:receivemessage", "sqs:deletemessage", "sqs:getqueueattributes"}, action):
 		return false
 	}

@@ -215,8 +215,8 @@ func (e *evaluator) function(res *resource) *Function {
 	o.under = e.object(e.template.globals, "Globals of functions")
 	// The network that a function is in is AWS's to keep.
 	o.skip("CodeUri", "Architectures", "Tracing", "Description", "Tags", "LoggingConfig", "VpcConfig")
-	// So is the way in which a new version takes over.
-	o.skip("AutoPublishAlias", "DeploymentPreference")
+	// So are the way in which a new version takes over, and what becomes of events that fail for good.
+	o.skip("AutoPublishAlias", "DeploymentPreference", "EventInvokeConfig")
 	if runtime := o.take("Runtime"); runtime == nil || !strings.HasPrefix(e.text(runtime), "provided.") {
 		e.problem(res.node, "%s: a runtime other than provided.* is not supported", res.id)
 	}
@@ -370,7 +370,7 @@ func (e *evaluator) event(f *Function, entry field) {
 		f.Mappings = append(f.Mappings, m)
 	case "ScheduleV2":
 		s := Schedule{Line: line, Input: "{}"}
-		p.skip("Name", "Description")
+		p.skip("Name", "Description", "RetryPolicy") // for what could not be handed to Lambda
 		if expression := p.take("ScheduleExpression"); expression == nil {
 			e.problem(entry.key, "ScheduleV2: ScheduleExpression is needed")
 		} else {

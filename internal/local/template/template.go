@@ -79,6 +79,7 @@ var absent = []string{
 	"AWS::EC2::VPCEndpoint",
 	"AWS::EC2::VPCGatewayAttachment",
 	"AWS::KMS::Alias",
+	"AWS::Logs::MetricFilter",
 	"AWS::SES::ConfigurationSetEventDestination",
 	"AWS::SQS::QueuePolicy",
 	logType, keyType, identityType, settingsType,
@@ -121,6 +122,7 @@ func Parse(name string, text []byte) (*Template, error) {
 	r := &reader{file: name}
 	top := r.object(root, "template")
 	top.skip("AWSTemplateFormatVersion", "Description", "Metadata")
+	top.skip("Rules") // which are about deployments
 	if transform := top.take("Transform"); transform != nil && transform.Value != "AWS::Serverless-2016-10-31" {
 		r.problem(transform, "transform %s is not supported", transform.Value)
 	}
