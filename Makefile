@@ -38,7 +38,7 @@ test: ## Test everything that needs Go only
 check: lint template conformance browser foreign ## Lint, check the template, and test with what must be installed first
 
 .PHONY: prove
-prove: ## Run an experiment: WHAT=import|connections
+prove: ## Run an experiment: WHAT=import|connections|sync|conversions
 	@$(local) prove $(WHAT) $(ARGS)
 
 .PHONY: bench

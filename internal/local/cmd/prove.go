@@ -31,6 +31,12 @@ var experiments = map[string]struct {
 			return proof.ProveSync(ctx, ".", tell)
 		},
 	},
+	"conversions": {
+		"posting Outbound Messages, planted bugs, and 1,000 days of deals with killed workers; a quarter of an hour",
+		func(ctx context.Context, tell func(string, ...any)) (figures, error) {
+			return proof.ProveConversions(ctx, ".", tell)
+		},
+	},
 	"connections": {
 		"every state of the token refresh, a canary, the attacks, and a storm of 100 workers; some minutes",
 		func(ctx context.Context, tell func(string, ...any)) (figures, error) {
