@@ -133,6 +133,16 @@ func TestLoadTakesItsTime(t *testing.T) {
 		return job
 	}
 	job, other := begin(), begin()
+	underWay := func(since time.Time) int {
+		n, err := s.LoadsUnderWay(t.Context(), since)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if before, later := underWay(now.Add(-time.Minute)), underWay(now.Add(time.Minute)); before != 2 || later != 0 {
+		t.Errorf("%d and %d loads are under way, want 2 and none", before, later)
+	}
 	for _, after := range []time.Duration{0, 45 * time.Second} {
 		now = now.Add(after)
 		if load, err := s.LoadState(t.Context(), job); err != nil || load != (bridge.Load{}) {
@@ -151,6 +161,9 @@ func TestLoadTakesItsTime(t *testing.T) {
 	}
 	if got := s.failures(job); len(got) != 0 {
 		t.Errorf("failures: %v", got)
+	}
+	if n := underWay(time.Time{}); n != 0 {
+		t.Errorf("%d loads are under way, want none", n)
 	}
 	if err := s.AbortLoad(t.Context(), job); bridge.KindOf(err) != bridge.Conflict {
 		t.Errorf("aborting what is over: %v, want a conflict", err)

@@ -179,15 +179,21 @@ func (o *Org) job(c call) (*job, error) {
 	if err != nil || j == nil || j.user != c.user || j.query != strings.Contains(c.URL.Path, "/jobs/query/") || now.Sub(j.created) > jobLife {
 		return nil, refuse(http.StatusNotFound, "NOT_FOUND", "The requested resource does not exist")
 	}
-	if j.state == jobUploaded || j.state == jobInProgress {
-		switch delay := time.Duration(o.switches.BulkDelay); {
-		case !now.Before(j.due):
-			o.work(c, j)
-		case j.due.Sub(now) <= delay/2:
-			j.state = jobInProgress
-		}
-	}
+	o.proceed(c, j)
 	return j, nil
+}
+
+// proceed does the work of a job if it is due. The caller holds the lock for writing.
+func (o *Org) proceed(c call, j *job) {
+	if j.state != jobUploaded && j.state != jobInProgress {
+		return
+	}
+	switch left, delay := j.due.Sub(o.options.Now()), time.Duration(o.switches.BulkDelay); {
+	case left <= 0:
+		o.work(c, j)
+	case left <= delay/2:
+		j.state = jobInProgress
+	}
 }
 
 // work does what a job is for.
@@ -248,6 +254,7 @@ func (o *Org) listJobs(w http.ResponseWriter, c call) error {
 	list := []map[string]any{}
 	for _, j := range o.jobs.byID {
 		if j.query == query && j.user == c.user {
+			o.proceed(c, j)
 			list = append(list, j.describe())
 		}
 	}
