@@ -110,14 +110,18 @@ func (s Service) Test(ctx context.Context, account bridge.AccountID, campaign br
 	return answers[0], nil
 }
 
-// Draft makes a rule of a draft without keeping it, to test it or to look back with it.
+// Draft makes a rule of a draft without keeping it, to test it or to look back with it. It needs no name, and may have that
+// of the rule which it is to replace.
 func (s Service) Draft(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, d Draft) (bridge.Rule, error) {
 	const op = "conversion.Draft"
 	set, err := s.Ledger.RuleSet(ctx, account, campaign)
 	if err != nil {
 		return bridge.Rule{}, bridge.E(op, "", err)
 	}
+	name := d.Name
+	d.Name = bridge.NewID("draft")
 	r, err := s.check(ctx, &set, bridge.Rule{ID: "r_draft"}, d)
+	r.Name = name
 	return r, bridge.E(op, "", err)
 }
 
