@@ -70,10 +70,12 @@ lint:
 
 cfn_lint := .tools/cfn-lint==1.58.0
 sam := .tools/aws-sam-cli==1.170.0
+checkov := .tools/checkov==3.3.30
 
 .PHONY: template
-template: $(cfn_lint)/installed $(sam)/installed
+template: $(cfn_lint)/installed $(sam)/installed $(checkov)/installed
 	$(cfn_lint)/bin/cfn-lint template.yaml
+	$(checkov)/bin/checkov --config-file .ci/checkov.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(sam)/bin/sam validate --lint --template template.yaml
 
 # A tool of Python's in an environment of its own. Its version is in the name, so that another one is installed anew.
