@@ -19,6 +19,7 @@ import (
 // linkRecord stays below one write unit. Times are Unix seconds where nothing finer is known.
 type linkRecord struct {
 	Sort      string         `dynamodbav:"sk"`
+	Home      string         `dynamodbav:"home"`
 	Target    string         `dynamodbav:"target,omitempty"`
 	Record    string         `dynamodbav:"record,omitempty"`
 	Parent    string         `dynamodbav:"parent,omitempty"`
@@ -49,7 +50,7 @@ type refusalRecord struct {
 
 func newLinkRecord(l syncer.Link) linkRecord {
 	r := linkRecord{
-		Sort: linkKey(l.Account, l.Campaign, l.Subscriber).sk, Target: string(l.Target), Record: string(l.Record), Parent: string(l.Parent),
+		Sort: linkKey(l.Account, l.Campaign, l.Subscriber).sk, Home: l.Home, Target: string(l.Target), Record: string(l.Record), Parent: string(l.Parent),
 		Print: l.Print, Turn: l.Turn, Load: l.Load, WrittenAt: millis(l.WrittenAt), Why: l.Why, LastRef: millis(l.LastRef), Referrals: l.Referrals,
 		Points: l.Points, People: l.People, Referrer: string(l.Referrer), Gone: l.Gone, Version: l.Version + 1,
 	}
@@ -61,7 +62,7 @@ func newLinkRecord(l syncer.Link) linkRecord {
 
 func (r linkRecord) noun(account bridge.AccountID, campaign bridge.CampaignID) syncer.Link {
 	l := syncer.Link{
-		Account: account, Campaign: campaign, Subscriber: bridge.SubscriberID(strings.TrimPrefix(r.Sort, links)), Target: bridge.Target(r.Target),
+		Account: account, Campaign: campaign, Subscriber: bridge.SubscriberID(strings.TrimPrefix(r.Sort, links)), Home: r.Home, Target: bridge.Target(r.Target),
 		Record: bridge.SalesforceID(r.Record), Parent: bridge.SalesforceID(r.Parent), Print: r.Print, Turn: r.Turn, Load: r.Load,
 		WrittenAt: fromMillis(r.WrittenAt), Why: r.Why, LastRef: fromMillis(r.LastRef), Referrals: r.Referrals, Points: r.Points, People: r.People,
 		Referrer: bridge.SubscriberID(r.Referrer), Gone: r.Gone, Version: r.Version,
@@ -181,6 +182,11 @@ func (s *Store) SaveLink(ctx context.Context, l syncer.Link, before string) erro
 			return bridge.E(op, bridge.Internal, err)
 		}
 	}
+	if cause != "" { // first: one that nobody has is forgotten by the sweep
+		if err := s.beginCause(ctx, l); err != nil {
+			return err
+		}
+	}
 	writes := []types.TransactWriteItem{{Put: &put}}
 	if before != "" {
 		writes = append(writes, types.TransactWriteItem{Delete: &types.Delete{
@@ -192,13 +198,8 @@ func (s *Store) SaveLink(ctx context.Context, l syncer.Link, before string) erro
 			TableName: &s.table, Item: needKey(l.Account, l.Campaign, cause, l.Subscriber).attributes(),
 		}})
 	}
-	if _, err := s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes}); err != nil {
-		return meaning(op, err)
-	}
-	if cause == "" {
-		return nil
-	}
-	return s.beginCause(ctx, l)
+	_, err = s.db.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: writes})
+	return meaning(op, err)
 }
 
 type causeRecord struct {

@@ -16,6 +16,8 @@ import (
 type runRecord struct {
 	ID        string           `dynamodbav:"id"`
 	Why       string           `dynamodbav:"why"`
+	Home      string           `dynamodbav:"home"`
+	SetAt     int64            `dynamodbav:"setAt"`
 	StartedAt int64            `dynamodbav:"startedAt"`
 	EndedAt   int64            `dynamodbav:"endedAt,omitempty"`
 	Cause     string           `dynamodbav:"cause,omitempty"`
@@ -25,6 +27,8 @@ type runRecord struct {
 	Total     int              `dynamodbav:"subscribers"`
 	Least     int              `dynamodbav:"least"`
 	Slice     int              `dynamodbav:"slice"`
+	Parts     int              `dynamodbav:"parts"`
+	Backs     int              `dynamodbav:"backs,omitempty"`
 	Load      *syncer.Loading  `dynamodbav:"load,omitempty"`
 	Sweeping  bool             `dynamodbav:"sweeping,omitempty"`
 	Again     bool             `dynamodbav:"again,omitempty"`
@@ -36,9 +40,9 @@ type runRecord struct {
 
 func (r runRecord) noun(account bridge.AccountID, campaign bridge.CampaignID) syncer.Run {
 	return syncer.Run{
-		Account: account, Campaign: campaign, ID: r.ID, Why: r.Why, StartedAt: fromMillis(r.StartedAt), EndedAt: fromMillis(r.EndedAt), Cause: r.Cause,
-		Statement: r.Statement, Page: r.Page, Pages: r.Pages, Total: r.Total, Least: r.Least, Slice: r.Slice, Load: r.Load, Sweeping: r.Sweeping,
-		Again: r.Again, BeatAt: fromMillis(r.BeatAt), Busy: fromMillis(r.Busy), Version: r.Version,
+		Account: account, Campaign: campaign, ID: r.ID, Why: r.Why, Home: r.Home, SetAt: fromMillis(r.SetAt), StartedAt: fromMillis(r.StartedAt), EndedAt: fromMillis(r.EndedAt), Cause: r.Cause,
+		Statement: r.Statement, Page: r.Page, Pages: r.Pages, Total: r.Total, Least: r.Least, Slice: r.Slice, Parts: r.Parts, Backs: r.Backs, Load: r.Load,
+		Sweeping: r.Sweeping, Again: r.Again, BeatAt: fromMillis(r.BeatAt), Busy: fromMillis(r.Busy), Version: r.Version,
 	}
 }
 
@@ -92,8 +96,8 @@ func (s *Store) Runs(ctx context.Context, account bridge.AccountID, campaign bri
 // SaveRun adds a run of version 0, or replaces one. It is a Conflict unless the version is still the one that was read.
 func (s *Store) SaveRun(ctx context.Context, v syncer.Run) error {
 	r := runRecord{
-		ID: v.ID, Why: v.Why, StartedAt: millis(v.StartedAt), EndedAt: millis(v.EndedAt), Cause: v.Cause, Statement: v.Statement, Page: v.Page,
-		Pages: v.Pages, Total: v.Total, Least: v.Least, Slice: v.Slice, Load: v.Load, Sweeping: v.Sweeping, Again: v.Again, BeatAt: millis(v.BeatAt),
+		ID: v.ID, Why: v.Why, Home: v.Home, SetAt: millis(v.SetAt), StartedAt: millis(v.StartedAt), EndedAt: millis(v.EndedAt), Cause: v.Cause, Statement: v.Statement, Page: v.Page,
+		Pages: v.Pages, Total: v.Total, Least: v.Least, Slice: v.Slice, Parts: v.Parts, Backs: v.Backs, Load: v.Load, Sweeping: v.Sweeping, Again: v.Again, BeatAt: millis(v.BeatAt),
 		Busy: millis(v.Busy), Version: v.Version + 1, Expires: v.StartedAt.Add(runKept).Unix(),
 	}
 	return s.putVersion(ctx, "store.SaveRun", runKey(v.Account, v.Campaign, v.ID), r, v.Version)
@@ -104,7 +108,8 @@ type seenRecord struct {
 	Expires int64  `dynamodbav:"expires"`
 }
 
-// SaveSeen keeps a part of what a run has seen. A part that is written twice says the same or more.
+// SaveSeen keeps a part of what a run has seen. It counts once the run says that it has so many parts; until then another
+// worker may write it anew.
 func (s *Store) SaveSeen(ctx context.Context, r syncer.Run, part int, packed []byte) error {
 	const op = "store.SaveSeen"
 	row, err := item(seenKey(r.Account, r.Campaign, r.ID, part), seenRecord{packed, s.now().Add(seenKept).Unix()})
@@ -115,10 +120,14 @@ func (s *Store) SaveSeen(ctx context.Context, r syncer.Run, part int, packed []b
 	return meaning(op, err)
 }
 
-// Seen yields what SaveSeen kept for a run. It ends with the first error.
+// Seen yields the first r.Parts parts that SaveSeen kept for a run. It ends with the first error.
 func (s *Store) Seen(ctx context.Context, r syncer.Run) iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
+		n := 0
 		err := s.query(ctx, "store.Seen", synced(r.Account, r.Campaign), seenPrefix(r.ID), "", 0, func(attributes map[string]types.AttributeValue) (bool, error) {
+			if n++; n > r.Parts {
+				return false, nil
+			}
 			var row seenRecord
 			if err := attributevalue.UnmarshalMap(attributes, &row); err != nil {
 				return false, err

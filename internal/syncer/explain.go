@@ -71,7 +71,7 @@ func (s Service) Explain(ctx context.Context, account bridge.AccountID, campaign
 		err = org.RecordsByKey(ctx, layouts, target, []bridge.SubscriberID{e.Subscriber.ID}, nil, func(r bridge.Record) { e.Record = &r })
 	}
 	if e.Link.Record == "" {
-		e.Skipped = leftOut(e.Subscriber, sync.Options)
+		e.Skipped = leftOut(e.Subscriber, e.Link.in(sync), sync.Options)
 	}
 	return e, bridge.E(op, "", err)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/budget"
 )
 
 const (
@@ -67,10 +68,30 @@ func (w Worker) group(ctx context.Context, account bridge.AccountID, campaign br
 	case stop.after > 0:
 		return &bridge.Error{Op: "syncer.group", Kind: bridge.Throttled, After: stop.after, Err: stop.err}
 	}
-	// Whatever was not read will be by the run that begins when the wait is over: the hints are kept in that.
-	w.Log.WarnContext(ctx, "campaign waits", "account", account, "campaign", campaign, "reason", stop.waits, "kind", bridge.KindOf(stop.err), "err", stop.err)
-	if len(hints) <= mostPutOff {
-		return &bridge.Error{Op: "syncer.group", Kind: bridge.Throttled, After: stop.wait, Err: stop.err}
+	return w.putOff(ctx, s, hints, stop)
+}
+
+const (
+	// mostPutOff is how many hints are put off one by one when nothing goes on, and longPutOff for how long; of more, and
+	// when the wait has become long, a run takes care.
+	mostPutOff = 20
+	longPutOff = time.Hour
+)
+
+// putOff keeps what hints ask for while nothing goes on: few of them come again, and of many the run takes care that begins
+// when the wait is over.
+func (w Worker) putOff(ctx context.Context, s Sync, hints []Hint, stop *stop) error {
+	now := w.Now()
+	if s.Wanted != "" && s.Until.After(now) {
+		return nil // that run is to come
+	}
+	w.Log.WarnContext(ctx, "campaign waits", "account", s.Account, "campaign", s.Campaign, "reason", stop.waits, "kind", bridge.KindOf(stop.err), "err", stop.err)
+	old := slices.ContainsFunc(hints, func(h Hint) bool { return now.Sub(time.UnixMilli(h.At)) > longPutOff })
+	if len(hints) <= mostPutOff && !old {
+		if err := w.waits(ctx, s, stop.waits, stop.wait); err != nil {
+			return err
+		}
+		return &bridge.Error{Op: "syncer.putOff", Kind: bridge.Throttled, After: stop.wait, Err: stop.err}
 	}
 	if err := w.want(ctx, s, "missed"); err != nil {
 		return err
@@ -78,11 +99,15 @@ func (w Worker) group(ctx context.Context, account bridge.AccountID, campaign br
 	return w.waits(ctx, s, stop.waits, stop.wait)
 }
 
-// mostPutOff is how many hints are put off one by one when nothing goes on; of more a run takes care.
-const mostPutOff = 20
-
 func (w Worker) settle(ctx context.Context, s Sync, hints []Hint, live bool) error {
-	b, err := w.bench(ctx, s, live)
+	lane := budget.Sync
+	if live {
+		lane = budget.Live
+	}
+	b, err := w.bench(ctx, s, lane)
+	if err == nil {
+		err = b.leave(ctx, liveShare)
+	}
 	if err != nil {
 		return err
 	}
@@ -162,6 +187,8 @@ type item struct {
 	equal   bool
 	skipped string
 	problem *Problem
+	passing bool // the problem passes by itself, so the record is tried again before anybody is told
+	moved   bool // the link has to be kept, whatever becomes of the item
 }
 
 // round reads, matches and writes once. It returns what has to be done again, since somebody else wrote it meanwhile or the org
@@ -192,9 +219,8 @@ func (b *bench) roundOf(ctx context.Context, asked question) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	tally := done.tally
-	tally.Hints, tally.OrgCalls, tally.HeroCalls = asked.hints, b.org.Calls()-calls, b.calls.spent()
-	b.count(ctx, tally)
+	done.tally.Hints, done.tally.OrgCalls, done.tally.HeroCalls = asked.hints, b.org.Calls()-calls, b.calls.spent()
+	b.count(ctx, done.tally)
 	return done, nil
 }
 
@@ -219,7 +245,7 @@ func (b *bench) count(ctx context.Context, t Tally) {
 
 // read asks ReferralHero for the subscribers, by the cheaper way: one by one, or by the pages that all of them are on.
 func (b *bench) read(ctx context.Context, asked question) ([]*item, error) {
-	links, err := b.w.Rows.Links(ctx, b.sync.Account, b.sync.Campaign, slices.Collect(maps.Keys(asked.byID)))
+	links, err := b.links(ctx, slices.Collect(maps.Keys(asked.byID)))
 	if err != nil {
 		return nil, err
 	}
@@ -257,27 +283,20 @@ const perPage = 50
 // leaveOut takes out the hints that there is nothing to do about now: those that were taken care of, and those about
 // subscribers of a bulk load, which are put off until it is over.
 func (b *bench) leaveOut(ctx context.Context, asked map[bridge.SubscriberID]Hint, links map[bridge.SubscriberID]Link) error {
-	over := map[string]bool{}
 	var later []Hint
 	for id, h := range asked {
 		l, known := links[id]
-		switch {
-		case !known:
+		if !known {
 			continue
-		case l.Load != "":
-			ended, looked := over[l.Load]
-			if !looked {
-				var err error
-				if ended, err = b.w.Rows.LoadOver(ctx, l.Account, l.Campaign, l.Load); err != nil {
-					return err
-				}
-				over[l.Load] = ended
-			}
-			if !ended {
-				later = append(later, h)
-				delete(asked, id)
-				continue
-			}
+		}
+		loading, err := b.loading(ctx, l)
+		if err != nil {
+			return err
+		}
+		if loading {
+			later = append(later, h)
+			delete(asked, id)
+			continue
 		}
 		if h.Once && !h.Force && l.Print != "" && !l.Gone && l.Problem.Cause == "" {
 			delete(asked, id)
@@ -287,6 +306,22 @@ func (b *bench) leaveOut(ctx context.Context, asked map[bridge.SubscriberID]Hint
 		return nil
 	}
 	return b.w.Changes(ctx, time.Minute, later...)
+}
+
+// loading reports whether a bulk load is about to write the record of a link.
+func (b *bench) loading(ctx context.Context, l Link) (bool, error) {
+	if l.Load == "" {
+		return false, nil
+	}
+	over, known := b.over[l.Load]
+	if !known {
+		var err error
+		if over, err = b.w.Rows.LoadOver(ctx, l.Account, l.Campaign, l.Load); err != nil {
+			return false, err
+		}
+		b.over[l.Load] = over
+	}
+	return !over, nil
 }
 
 // reading collects what ReferralHero says.
@@ -328,8 +363,8 @@ func (r *reading) pages(ctx context.Context, asked question) error {
 			}
 		}
 		pages := read[len(read)-1].Pages
-		if pages > n {
-			return nil // the campaign has grown since it was counted: one by one is cheaper
+		if pages > n || len(r.items) >= n {
+			return nil // everybody is there, or the campaign has grown since it was counted: one by one is cheaper
 		}
 		next := numbers[len(numbers)-1] + 1
 		numbers = numbers[:0]
@@ -394,7 +429,7 @@ func (r *reading) referrers(ctx context.Context) error {
 			named[who.ID] = who
 		}
 	}
-	links, err := r.b.w.Rows.Links(ctx, r.b.sync.Account, r.b.sync.Campaign, slices.Collect(maps.Keys(named)))
+	links, err := r.b.links(ctx, slices.Collect(maps.Keys(named)))
 	if err != nil {
 		return err
 	}
@@ -408,7 +443,8 @@ func (r *reading) referrers(ctx context.Context) error {
 	return together(ctx, hands, stale, r.one)
 }
 
-// finish adds links and newest referrals to what was read.
+// finish adds links and newest referrals to what was read. Whoever was not asked for by an id may be one whom a bulk load is
+// about to write; that one is left for later too.
 func (r *reading) finish(ctx context.Context) ([]*item, error) {
 	var unknown []bridge.SubscriberID
 	for id := range r.items {
@@ -416,21 +452,37 @@ func (r *reading) finish(ctx context.Context) ([]*item, error) {
 			unknown = append(unknown, id)
 		}
 	}
-	more, err := r.b.w.Rows.Links(ctx, r.b.sync.Account, r.b.sync.Campaign, unknown)
+	more, err := r.b.links(ctx, unknown)
 	if err != nil {
 		return nil, err
 	}
 	items := make([]*item, 0, len(r.items))
+	var later []Hint
 	for id, it := range r.items {
 		l, known := r.links[id]
 		if !known {
 			l, known = more[id]
 		}
 		if !known {
-			l = Link{Account: r.b.sync.Account, Campaign: r.b.sync.Campaign, Subscriber: id}
+			l = r.b.link(id)
+		}
+		loading, err := r.b.loading(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		if loading {
+			h := it.hint
+			h.Subscriber, h.Code = id, ""
+			later = append(later, h)
+			continue
 		}
 		it.link = l
 		items = append(items, it)
+	}
+	if len(later) > 0 {
+		if err := r.b.w.Changes(ctx, time.Minute, later...); err != nil {
+			return nil, err
+		}
 	}
 	err = together(ctx, hands, items, func(ctx context.Context, it *item) (err error) {
 		if !it.gone {

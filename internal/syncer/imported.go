@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/budget"
 )
 
 // Imported is a contact that an import made a subscriber, or found to be one.
@@ -46,7 +47,7 @@ func (w Worker) imported(ctx context.Context, s Sync, people []Imported) ([]Hint
 	for i, p := range people {
 		all[i] = w.hint(s.Account, s.Campaign, p.Subscriber.ID, "import")
 	}
-	b, err := w.bench(ctx, s, false)
+	b, err := w.bench(ctx, s, budget.Sync)
 	if _, is := stopped(err); is {
 		return nil, w.want(ctx, s, "import") // when the wait is over
 	}
@@ -76,31 +77,64 @@ func (w Worker) imported(ctx context.Context, s Sync, people []Imported) ([]Hint
 }
 
 // people makes items of imported contacts. Those who have referred somebody are left to a hint: when their newest referral
-// signed up is not in the answer.
+// signed up is not in the answer. So are contacts that have another subscriber's SUB_ID, and who was handed over twice:
+// two contacts may share an address.
 func (b *bench) people(ctx context.Context, people []Imported) (items []*item, left []Hint, err error) {
 	ids := make([]bridge.SubscriberID, len(people))
+	times := map[bridge.SubscriberID]int{}
 	for i, p := range people {
 		ids[i] = p.Subscriber.ID
+		times[p.Subscriber.ID]++
 	}
-	links, err := b.w.Rows.Links(ctx, b.sync.Account, b.sync.Campaign, ids)
+	links, err := b.links(ctx, ids)
 	if err != nil {
 		return nil, nil, err
 	}
+	contacts, err := b.contacts(ctx, people, links)
+	if err != nil {
+		return nil, nil, err
+	}
+	later := map[bridge.SubscriberID]bool{}
 	for _, p := range people {
-		l, linked := links[p.Subscriber.ID]
+		id := p.Subscriber.ID
+		l, linked := links[id]
+		record, there := contacts[p.Contact]
+		owner := bridge.SubscriberID(record.Values[bridge.SubscriberKey])
 		switch {
-		case linked && l.Load != "", p.Subscriber.Referrals() > 0:
-			left = append(left, b.w.hint(b.sync.Account, b.sync.Campaign, p.Subscriber.ID, "import"))
-			continue
-		case leftOut(p.Subscriber, b.sync.Options) != "":
+		case linked && l.Load != "", p.Subscriber.Referrals() > 0, times[id] > 1, there && owner != "" && owner != id:
+			if !later[id] {
+				left = append(left, b.w.hint(b.sync.Account, b.sync.Campaign, id, "import"))
+			}
+			later[id] = true
 			continue
 		case !linked:
-			l = Link{Account: b.sync.Account, Campaign: b.sync.Campaign, Subscriber: p.Subscriber.ID}
-			if !b.layout(bridge.ToContact).Persons { // else it may be a person account's, and is matched like others
-				l.Target, l.Record = bridge.ToContact, p.Contact
-			}
+			l = b.link(id)
 		}
-		items = append(items, &item{hint: Hint{Why: "import"}, sub: p.Subscriber, link: l})
+		if leftOut(p.Subscriber, l, b.sync.Options) != "" {
+			continue
+		}
+		if l.Record == "" && there {
+			l.Target, l.Record, l.Parent = record.Target, record.ID, record.Parent
+		}
+		h := b.w.hint(b.sync.Account, b.sync.Campaign, id, "import")
+		items = append(items, &item{hint: h, sub: p.Subscriber, link: l})
 	}
 	return items, left, b.prepare(ctx, items)
+}
+
+// contacts reads the contacts of those who have no record yet. Where there are person accounts a contact may be one's, and
+// is matched like others.
+func (b *bench) contacts(ctx context.Context, people []Imported, links map[bridge.SubscriberID]Link) (map[bridge.SalesforceID]bridge.Record, error) {
+	found := map[bridge.SalesforceID]bridge.Record{}
+	var ids []bridge.SalesforceID
+	for _, p := range people {
+		if links[p.Subscriber.ID].Record == "" {
+			ids = append(ids, p.Contact)
+		}
+	}
+	if len(ids) == 0 || b.layout(bridge.ToContact).Persons {
+		return found, nil
+	}
+	err := b.org.RecordsByID(ctx, b.layouts, bridge.ToContact, ids, func(r bridge.Record) { found[r.ID] = r })
+	return found, err
 }

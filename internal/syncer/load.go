@@ -2,34 +2,55 @@ package syncer
 
 import (
 	"context"
+	"iter"
 	"slices"
-	"strconv"
+	"sync/atomic"
+	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
 
+const (
+	// afterLoad is why a run is made after a bulk load that was not taken. It uses collections: whatever was wrong with the load
+	// may be wrong with the next one.
+	afterLoad = "bulk load failed"
+	// longestLoad is when a load that does not end is ended.
+	longestLoad = 24 * time.Hour
+)
+
+// loaded reports whether the Bulk API can make a change. Person accounts it cannot create.
+func (it *item) loaded() bool {
+	return it.change != nil && (it.change.ID != "" || it.change.Target != bridge.ToPersonAccount)
+}
+
 // bulk reports whether a slice is to be written by the Bulk API.
-func (b *bench) bulk(items []*item) bool {
+func (b *bench) bulk(run Run, items []*item) bool {
 	most := b.w.Bulk
 	if most == 0 {
 		most = 20_000
 	}
 	n := 0
 	for _, it := range items {
-		if it.change != nil {
+		if it.loaded() {
 			n++
 		}
 	}
-	return n > most
+	return n > most && run.Why != afterLoad
 }
 
-// load has Salesforce write a slice in the background. The links are written first and name the load, so that nobody
-// believes them, or writes their subscribers, before it is over.
-func (b *bench) load(ctx context.Context, next Run, known *seen, met []digits, items []*item, over, before int) (Run, error) {
-	id := next.ID + "." + strconv.Itoa(next.Slice)
+// load has Salesforce write a slice in the background. That it is about to is noted first, in the run and then in the links, so that
+// nobody believes them, or writes their subscribers, before it is over; and so that whoever takes up what a lost worker
+// began knows of it.
+func (b *bench) load(ctx context.Context, run, next Run, known *seen, met []digits, items []*item, over, before int) (Run, error) {
+	load := Loading{ID: bridge.NewID("l"), At: b.w.Now()}
+	run.Load = &load
+	run, err := b.save(ctx, run)
+	if err != nil {
+		return run, err
+	}
 	var rest, loading []*item
 	for _, it := range items {
-		if it.change != nil {
+		if it.loaded() {
 			loading = append(loading, it)
 		} else {
 			rest = append(rest, it)
@@ -37,35 +58,36 @@ func (b *bench) load(ctx context.Context, next Run, known *seen, met []digits, i
 	}
 	done, err := b.write(ctx, rest, over, true)
 	if err != nil {
-		return next, err
+		return run, err
 	}
-	claimed, again, err := b.claim(ctx, id, loading, over)
+	claimed, again, err := b.claim(ctx, load.ID, loading, over)
 	if err != nil {
-		return next, err
+		return run, err
 	}
 	for sub, h := range again.byID {
 		done.again.byID[sub] = h
 	}
 	if err := b.lookAgain(ctx, done.again); err != nil {
-		return next, err
+		return run, err
 	}
 	jobs, err := b.begin(ctx, claimed)
 	if err != nil {
-		return next, ofOrgOr(err)
+		return run, b.heard(ctx, err)
 	}
-	next.Statement = next.Statement.plus(done)
-	next.Load = &Loading{ID: id, Jobs: jobs, Rows: len(claimed)}
+	next.Version = run.Version
+	next.Load = &Loading{ID: load.ID, At: load.At, Begun: true, Jobs: jobs, Rows: len(claimed)}
+	b.state(ctx, &next, done, before)
+	next.Statement.Repaired += len(claimed)
 	for _, it := range claimed {
 		if it.change.ID == "" {
 			next.Statement.Created++
 		}
 	}
-	next.Statement.Repaired += len(claimed)
-	done.tally.HeroCalls, done.tally.OrgCalls = b.calls.spent(), b.org.Calls()-before
-	next.Statement.HeroCalls += done.tally.HeroCalls
-	next.Statement.OrgCalls += done.tally.OrgCalls
-	b.count(ctx, done.tally)
-	return b.keep(ctx, next, known, met, nil)
+	kept, err := b.keep(ctx, next, known, met, nil)
+	if err != nil {
+		return run, err
+	}
+	return kept, nil
 }
 
 // claim writes the links of a load, a turn's worth at a time, leaving out those that were written since they were read.
@@ -76,7 +98,7 @@ func (b *bench) claim(ctx context.Context, load string, items []*item, over int)
 		for i, it := range part {
 			ids[i] = it.sub.ID
 		}
-		turn, err := b.w.take(ctx, b.place, b.sync.Campaign, ids, b.live, patience)
+		turn, err := b.turn(ctx, ids, patience)
 		if err != nil {
 			return nil, again, err
 		}
@@ -103,7 +125,8 @@ func (b *bench) claim(ctx context.Context, load string, items []*item, over int)
 	return claimed, again, nil
 }
 
-// begin hands the changes over: updates by id in one job, new records by SUB_ID in another, of each kind of record.
+// begin hands the changes over: updates by id in one job, new records by SUB_ID in another, of each kind of record. A job
+// takes as much as fits into it, and the next one the rest.
 func (b *bench) begin(ctx context.Context, items []*item) ([]string, error) {
 	type kind struct {
 		target bridge.Target
@@ -118,121 +141,250 @@ func (b *bench) begin(ctx context.Context, items []*item) ([]string, error) {
 	}
 	var jobs []string
 	for k, changes := range kinds {
-		job, err := b.org.BeginLoad(ctx, b.layouts, k.target, b.layout(k.target).Visible, k.create, slices.Values(changes))
-		if err != nil {
-			return nil, err
+		for len(changes) > 0 {
+			var taken atomic.Int64
+			job, err := b.org.BeginLoad(ctx, b.layouts, k.target, b.layout(k.target).Visible, k.create, counted(changes, &taken))
+			if err != nil {
+				return nil, err
+			}
+			jobs = append(jobs, job)
+			changes = changes[taken.Load():]
 		}
-		jobs = append(jobs, job)
 	}
 	return jobs, nil
 }
 
-// look sees how far a bulk load is. When it is over, the rows that were refused get their problems.
-func (b *bench) look(ctx context.Context, run Run) (Run, error) {
-	before := b.org.Calls()
-	load := *run.Load
-	load.Polls++
-	failures := 0
+// counted yields changes and counts them.
+func counted(changes []bridge.Change, n *atomic.Int64) iter.Seq[bridge.Change] {
+	return func(yield func(bridge.Change) bool) {
+		for _, c := range changes {
+			n.Add(1)
+			if !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// loadState is what became of a load.
+type loadState struct {
+	over     bool // none of it can be written any more
+	failed   bool // not every row was tried, or nobody knows which
+	failures int
+}
+
+// loadState asks how far the jobs of a load are. Of one that a worker was lost with nobody knows the jobs: any job of the org that
+// was made since may be one.
+func (b *bench) loadState(ctx context.Context, load Loading) (loadState, error) {
+	s := loadState{over: true, failed: !load.Begun}
+	if !load.Begun {
+		n, err := b.org.LoadsUnderWay(ctx, load.At.Add(-skew))
+		s.over = n == 0
+		return s, err
+	}
 	for _, job := range load.Jobs {
 		state, err := b.org.LoadState(ctx, job)
 		if bridge.KindOf(err) == bridge.NotFound {
 			state, err = bridge.Load{Ended: true, Failed: true}, nil // Salesforce forgets jobs after seven days
 		}
 		if err != nil {
-			return run, ofOrg(err)
+			return s, err
 		}
-		if !state.Ended {
-			run.Load = &load
-			run.Statement.OrgCalls += b.org.Calls() - before
-			err := b.w.Rows.SaveRun(ctx, run)
-			run.Version++
+		if !state.Ended && b.w.Now().Sub(load.At) > longestLoad {
+			if err := b.org.AbortLoad(ctx, job); err != nil && bridge.KindOf(err) != bridge.Conflict {
+				return s, err
+			}
+		}
+		s.over = s.over && state.Ended
+		s.failed = s.failed || state.Failed
+		s.failures += state.Failures
+	}
+	return s, nil
+}
+
+// skew is how much Salesforce's clock may differ from ours.
+const skew = 5 * time.Minute
+
+// look sees how far a bulk load is. When it is over, the rows that were refused get their problems. The slice of a load that a worker
+// was lost with is taken again.
+func (b *bench) look(ctx context.Context, run Run) (Run, error) {
+	before := b.org.Calls()
+	load := *run.Load
+	state, err := b.loadState(ctx, load)
+	if err != nil {
+		return run, b.heard(ctx, err)
+	}
+	next := run
+	if !state.over {
+		load.Polls++
+		next.Load = &load
+		next.Statement.OrgCalls += b.org.Calls() - before
+		return b.save(ctx, next)
+	}
+	next.Load = nil
+	if state.failed {
+		if err := b.unclaim(ctx, load.ID); err != nil {
 			return run, err
 		}
-		if state.Failed {
-			return run, b.giveUp(ctx, run)
+		if load.Begun {
+			b.w.Log.ErrorContext(ctx, "bulk load failed", "campaign", run.Campaign, "load", load.ID)
+			if err := b.w.want(ctx, b.sync, afterLoad); err != nil {
+				return run, err
+			}
+			next.EndedAt = b.w.Now().UTC().Truncate(time.Second)
+			next.Cause = "Salesforce gave up a bulk load. Everybody is compared once more."
 		}
-		failures += state.Failures
+		return b.save(ctx, next)
 	}
-	refused, err := b.failures(ctx, load, failures)
+	failed, err := b.failures(ctx, load, state.failures)
 	if err != nil {
 		return run, err
 	}
 	if err := b.w.Rows.EndLoad(ctx, run.Account, run.Campaign, load.ID); err != nil {
 		return run, err
 	}
-	run.Load = nil
-	run.Statement.Repaired -= refused
-	run.Statement.Refused += refused
-	run.Statement.OrgCalls += b.org.Calls() - before
-	run.Sweeping = run.Page > run.Pages
-	b.count(ctx, Tally{Written: load.Rows - refused, Refused: refused, OrgCalls: b.org.Calls() - before})
-	err = b.w.Rows.SaveRun(ctx, run)
-	run.Version++
-	return run, err
+	next.Sweeping = next.Page > next.Pages
+	next.Statement.Created -= failed.new
+	next.Statement.Repaired -= failed.refused + failed.again
+	done := outcome{tally: Tally{Refused: failed.refused, OrgCalls: b.org.Calls() - before}}
+	if failed.again > 0 {
+		done.tally.Skipped, done.reason = failed.again, map[string]int{notLoaded: failed.again}
+	}
+	next.Statement = next.Statement.plus(done)
+	done.tally.Written = load.Rows - failed.refused - failed.again
+	b.count(ctx, done.tally)
+	return b.save(ctx, next)
 }
 
-// failures keeps what Salesforce said about the rows that it refused.
-func (b *bench) failures(ctx context.Context, load Loading, expected int) (refused int, err error) {
+// unloaded counts the rows of a load that were refused.
+type unloaded struct {
+	refused int // for good
+	again   int // that are written one by one
+	new     int // of all these: new records
+}
+
+// failures keeps what Salesforce said about the rows that it refused. Those that a collection may succeed with are tried so: the
+// Bulk API cannot overrule a duplicate rule, and a record may have been locked, or merged meanwhile.
+func (b *bench) failures(ctx context.Context, load Loading, expected int) (n unloaded, err error) {
 	if expected == 0 {
-		return 0, nil
+		return n, nil
 	}
 	failed := map[string]error{}
 	for _, job := range load.Jobs {
 		if err := b.org.LoadFailures(ctx, job, func(f bridge.LoadFailure) { failed[f.Key] = f.Err }); err != nil {
-			return 0, ofOrg(err)
+			return n, b.heard(ctx, err)
+		}
+	}
+	for key, err := range failed { // not by the links: those may have been written by a worker that was lost
+		if _, malformed := bridge.ParseSalesforceID(key); malformed != nil {
+			n.new++
+		}
+		if another(err) {
+			n.again++
+		} else {
+			n.refused++
 		}
 	}
 	var links []Link
+	var hints []Hint
 	for l, err := range b.w.Rows.EveryLink(ctx, b.sync.Account, b.sync.Campaign) {
 		if err != nil {
-			return 0, err
+			return n, err
 		}
-		if l.Load != load.ID {
-			continue
+		if l.Load == load.ID && refusal(failed, l) != nil {
+			links = append(links, l)
+			if another(refusal(failed, l)) {
+				h := b.w.hint(l.Account, l.Campaign, l.Subscriber, "check")
+				h.Force = true
+				hints = append(hints, h)
+			}
 		}
-		if failed[string(l.Record)] != nil || failed[string(l.Subscriber)] != nil {
+	}
+	if len(hints) > mostRetried {
+		err = b.w.want(ctx, b.sync, afterLoad)
+	} else {
+		err = b.w.Changes(ctx, time.Second, hints...)
+	}
+	if err != nil {
+		return n, err
+	}
+	return n, parallel(ctx, links, func(ctx context.Context, l Link) error {
+		before := l.Problem.Cause
+		if err := refusal(failed, l); !another(err) {
+			l.Problem = renewed(l.Problem, *problemOf(err), b.w.Now())
+		}
+		l.Print, l.Load = "", ""
+		if l.Record == "" {
+			l.WrittenAt = time.Time{} // there is none
+		}
+		return ignoreConflict(b.w.Rows.SaveLink(ctx, l, before))
+	})
+}
+
+// refusal is why the row of a link was refused; nil if it was not.
+func refusal(failed map[string]error, l Link) error {
+	if err := failed[string(l.Record)]; err != nil {
+		return err
+	}
+	return failed[string(l.Subscriber)]
+}
+
+// another reports whether another way to write the record, or another time, may succeed.
+func another(err error) bool {
+	code := bridge.CodeOf(err)
+	switch bridge.KindOf(err) {
+	case bridge.Throttled, bridge.NotFound, bridge.Conflict:
+		return true
+	case bridge.Unavailable:
+		return code != approval
+	default:
+		return schemaCodes[code]
+	}
+}
+
+func ignoreConflict(err error) error {
+	if bridge.KindOf(err) == bridge.Conflict {
+		return nil
+	}
+	return err
+}
+
+// unclaim drops a load of which nobody knows what it wrote: its links are not believed.
+func (b *bench) unclaim(ctx context.Context, load string) error {
+	var links []Link
+	for l, err := range b.w.Rows.EveryLink(ctx, b.sync.Account, b.sync.Campaign) {
+		if err != nil {
+			return err
+		}
+		if l.Load == load {
 			links = append(links, l)
 		}
 	}
-	err = parallel(ctx, links, func(ctx context.Context, l Link) error {
-		err := failed[string(l.Record)]
-		if err == nil {
-			err = failed[string(l.Subscriber)]
-		}
-		before := l.Problem.Cause
-		l.Problem = renewed(l.Problem, *problemOf(err), b.w.Now())
+	return parallel(ctx, links, func(ctx context.Context, l Link) error {
 		l.Print, l.Load = "", ""
-		saved := b.w.Rows.SaveLink(ctx, l, before)
-		if bridge.KindOf(saved) == bridge.Conflict {
-			return nil
-		}
-		return saved
+		return ignoreConflict(b.w.Rows.SaveLink(ctx, l, l.Problem.Cause))
 	})
-	return len(links), err
 }
 
-// giveUp drops a load of which Salesforce did not try every row: its links are not believed, and the run begins anew.
-func (b *bench) giveUp(ctx context.Context, run Run) error {
-	b.w.Log.ErrorContext(ctx, "bulk load failed", "campaign", run.Campaign, "load", run.Load.ID)
-	for l, err := range b.w.Rows.EveryLink(ctx, run.Account, run.Campaign) {
+// quit ends a run that goes by options which were changed, once nothing of it can be written any more. What it has left in another
+// org or object counts for nothing.
+func (b *bench) quit(ctx context.Context, run Run) (Run, error) {
+	next := run
+	if run.Load != nil && run.Home == b.sync.home() {
+		state, err := b.loadState(ctx, *run.Load)
 		if err != nil {
-			return err
+			return run, b.heard(ctx, err)
 		}
-		if l.Load != run.Load.ID {
-			continue
+		if !state.over {
+			load := *run.Load
+			load.Polls++
+			next.Load = &load
+			return b.save(ctx, next)
 		}
-		l.Print, l.Load = "", ""
-		if err := b.w.Rows.SaveLink(ctx, l, l.Problem.Cause); err != nil && bridge.KindOf(err) != bridge.Conflict {
-			return err
+		if err := b.unclaim(ctx, run.Load.ID); err != nil {
+			return run, err
 		}
 	}
-	run.Load, run.EndedAt = nil, b.w.Now()
-	run.Cause = "Salesforce gave up a bulk load. It is tried again."
-	if err := b.w.Rows.SaveRun(ctx, run); err != nil {
-		return err
-	}
-	if err := b.w.want(ctx, b.sync, "retry"); err != nil {
-		return err
-	}
-	return &stop{after: shortWait}
+	next.Load, next.EndedAt, next.Cause = nil, b.w.Now().UTC().Truncate(time.Second), "The settings were changed. Everybody is compared anew."
+	return b.save(ctx, next)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
@@ -17,11 +18,17 @@ const (
 	noRecord     = "has no record in Salesforce, and none is to be made"
 	neverThere   = "is no subscriber any more, and was never in Salesforce"
 	changedSince = "changed while it was read; it is looked at once more"
+	wasLocked    = "the record is being changed by others just now; it is tried again"
+	notLoaded    = "the bulk load did not take it; it is written one by one"
+	noFields     = "the lead became a contact, and contacts do not have the fields"
 )
 
-// leftOut says why a subscriber without a record is not synced, or "".
-func leftOut(s bridge.Subscriber, o Options) string {
+// leftOut says why a subscriber without a record is not synced, or "". Whoever was written once stays in sync, also if the
+// record's id is not known: a bulk load does not tell those of new ones.
+func leftOut(s bridge.Subscriber, l Link, o Options) string {
 	switch {
+	case !l.WrittenAt.IsZero():
+		return ""
 	case !s.Verified:
 		return unverified
 	case o.Only == OnlyReferrals && !s.Referred:
@@ -41,12 +48,14 @@ func (b *bench) prepare(ctx context.Context, items []*item) error {
 		switch {
 		case it.gone && (it.link.Gone || it.link.Version == 0):
 			it.skipped = neverThere
+		case it.link.Record != "" && b.layout(it.link.Target).Visible == 0:
+			it.skipped = noFields
 		case !it.hint.Force && it.link.Problem.Cause == "" && it.link.Print == it.print && it.link.Gone == it.gone:
 			it.equal = true
 		case it.gone && it.link.Record == "":
 			strangers = append(strangers, it)
 		case it.link.Record == "":
-			if it.skipped = leftOut(it.sub, b.sync.Options); it.skipped == "" {
+			if it.skipped = leftOut(it.sub, it.link, b.sync.Options); it.skipped == "" {
 				strangers = append(strangers, it)
 			}
 		default:
@@ -68,7 +77,7 @@ func (b *bench) prepare(ctx context.Context, items []*item) error {
 	}
 	found := newMatches()
 	if err := b.org.RecordsByKey(ctx, b.layouts, b.sync.Target, keys, mails, found.add); err != nil {
-		return ofOrg(err)
+		return b.heard(ctx, err)
 	}
 	return b.match(ctx, strangers, found)
 }
@@ -119,7 +128,7 @@ func (b *bench) match(ctx context.Context, strangers []*item, found *matches) er
 	for key := range found.foreign {
 		owners = append(owners, key)
 	}
-	links, err := b.w.Rows.Links(ctx, b.sync.Account, b.sync.Campaign, owners)
+	links, err := b.links(ctx, owners)
 	if err != nil {
 		return err
 	}
@@ -141,7 +150,7 @@ func (b *bench) match(ctx context.Context, strangers []*item, found *matches) er
 		case b.sync.LinkOnly:
 			it.skipped = noRecord
 		case !b.layout(b.sync.Target).Visible.Has(bridge.SubscriberKey):
-			it.problem = &Problem{Cause: "key_hidden", Code: "key_hidden"}
+			it.problem = &Problem{Cause: keyHidden, Code: keyHidden}
 		default:
 			it.change = &bridge.Change{Target: b.sync.Target, Parent: b.sync.Parent, Person: person(it.sub, b.sync.Options),
 				Fields: b.layout(b.sync.Target).Visible, Values: it.values}
@@ -164,18 +173,75 @@ func (b *bench) contest(ctx context.Context, strangers []*item, found *matches, 
 			}
 		}
 	}
-	for owner := range asked {
-		_, err := b.subscriber(ctx, owner)
-		if _, is := stopped(err); is || err != nil && bridge.KindOf(err) != bridge.NotFound {
-			return err
-		}
-		if err != nil {
-			l := links[owner]
-			l.Gone = true // for this decision: its own hint does the rest
-			links[owner] = l
+	absent, err := b.absent(ctx, asked, links)
+	for _, owner := range absent {
+		l := links[owner]
+		l.Gone = true // for this decision: its own hint does the rest
+		links[owner] = l
+	}
+	return err
+}
+
+// absent returns which of some subscribers ReferralHero does not have, by as few calls as will do. When campaigns have
+// taken turns in an org, every record may have the SUB_ID of the other one's subscriber.
+func (b *bench) absent(ctx context.Context, asked map[bridge.SubscriberID]bool, links map[bridge.SubscriberID]Link) ([]bridge.SubscriberID, error) {
+	var unsure, absent []bridge.SubscriberID
+	for id := range asked {
+		switch {
+		case b.here[id]:
+		case b.all && links[id].Version == 0: // the run has read everybody
+			absent = append(absent, id)
+		default:
+			unsure = append(unsure, id)
 		}
 	}
-	return nil
+	if pages := (b.campaign.Subscribers + perPage - 1) / perPage; len(unsure) > max(pages, perPage) {
+		there, err := b.everybody(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range unsure {
+			if !there[id] {
+				absent = append(absent, id)
+			}
+		}
+		return absent, nil
+	}
+	var mu sync.Mutex
+	b.calls.expect(len(unsure))
+	err := together(ctx, hands, unsure, func(ctx context.Context, id bridge.SubscriberID) error {
+		_, err := b.subscriber(ctx, id)
+		if _, is := stopped(err); is || bridge.KindOf(err) != bridge.NotFound {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		absent = append(absent, id)
+		return nil
+	})
+	return absent, err
+}
+
+// everybody reads the ids of the whole campaign.
+func (b *bench) everybody(ctx context.Context) (map[bridge.SubscriberID]bool, error) {
+	there := map[bridge.SubscriberID]bool{}
+	for numbers := []int{1}; len(numbers) > 0; {
+		read, err := b.pages(ctx, numbers)
+		if err != nil {
+			return nil, err
+		}
+		for _, page := range read {
+			for _, s := range page.Subscribers {
+				there[s.ID] = true
+			}
+		}
+		last := numbers[len(numbers)-1]
+		numbers = numbers[:0]
+		for next := last + 1; next <= read[len(read)-1].Pages && len(numbers) < hands; next++ {
+			numbers = append(numbers, next)
+		}
+	}
+	return there, nil
 }
 
 // adopt makes a record the item's own. It is written unless it shows everything already.
@@ -216,7 +282,7 @@ func choose(s bridge.Subscriber, found *matches, taken map[bridge.SalesforceID]b
 		return r, nil
 	}
 	if len(all) > 0 {
-		return nil, &Problem{Cause: "other_subscriber", Code: "other_subscriber"}
+		return nil, &Problem{Cause: otherSubscriber, Code: otherSubscriber}
 	}
 	return nil, nil
 }

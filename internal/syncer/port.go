@@ -44,6 +44,9 @@ type loader interface {
 	// BeginLoad has Salesforce make the changes in the background: by SUB_ID if create is set, else by their ids.
 	BeginLoad(ctx context.Context, l Layouts, t bridge.Target, fields bridge.FieldSet, create bool, rows iter.Seq[bridge.Change]) (job string, err error)
 	LoadState(ctx context.Context, job string) (bridge.Load, error)
+	AbortLoad(ctx context.Context, job string) error
+	// LoadsUnderWay counts the loads, whoever began them, that were made since and may still write.
+	LoadsUnderWay(ctx context.Context, since time.Time) (int, error)
 	LoadFailures(ctx context.Context, job string, each func(bridge.LoadFailure)) error
 }
 
@@ -112,8 +115,8 @@ type runs interface {
 	// Run returns the newest run of a campaign, or NotFound.
 	Run(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID) (Run, error)
 	SaveRun(ctx context.Context, r Run) error
-	// SaveSeen keeps what a slice of a run has seen, and Seen returns it for all slices.
-	SaveSeen(ctx context.Context, r Run, slice int, packed []byte) error
+	// SaveSeen keeps a part of what a run has seen, and Seen returns the first r.Parts of them.
+	SaveSeen(ctx context.Context, r Run, part int, packed []byte) error
 	Seen(ctx context.Context, r Run) iter.Seq2[[]byte, error]
 }
 

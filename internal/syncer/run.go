@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/budget"
 )
 
 // Step does the next step of what a campaign's run has to do: begin one that is wanted or due, take its next slice, look
@@ -59,7 +60,7 @@ func (w Worker) begin(ctx context.Context, s Sync) (Run, error) {
 	if why == "" {
 		why = "regular"
 	}
-	run := Run{Account: s.Account, Campaign: s.Campaign, ID: bridge.NewID("r"), Why: why, StartedAt: now, BeatAt: now, Page: 1,
+	run := Run{Account: s.Account, Campaign: s.Campaign, ID: bridge.NewID("r"), Why: why, Home: s.home(), SetAt: s.SetAt, StartedAt: now, BeatAt: now, Page: 1,
 		Statement: Statement{Reasons: map[string]int{}}}
 	if err := w.Rows.SaveRun(ctx, run); err != nil {
 		return Run{}, err
@@ -92,12 +93,12 @@ func (w Worker) halt(ctx context.Context, s Sync, stop *stop) error {
 
 // advance takes the next steps of a run as far as this worker's time goes.
 func (w Worker) advance(ctx context.Context, s Sync, run Run) error {
-	b, err := w.bench(ctx, s, false)
+	b, err := w.bench(ctx, s, budget.Bulk)
+	if err == nil {
+		err = b.leave(ctx, bulkShare)
+	}
 	if err != nil {
 		return err
-	}
-	if spent(b.org, bulkShare) {
-		return &stop{waits: orgSpent, wait: longWait}
 	}
 	if wait := run.Busy.Sub(w.Now()); wait > 0 {
 		return &stop{after: wait} // another worker has it, or has died with it
@@ -109,7 +110,7 @@ func (w Worker) advance(ctx context.Context, s Sync, run Run) error {
 	run.Version++
 	held := run
 	run.Busy = time.Time{}
-	if s.Waits != "" {
+	if s.Waits != "" || s.Due.Sub(w.Now()) < lookAfter/2 { // else the sweep would send another job
 		err := w.change(ctx, s.Account, s.Campaign, func(s *Sync) bool {
 			s.Waits, s.Until, s.Due = "", time.Time{}, w.Now().Add(lookAfter)
 			return true
@@ -119,6 +120,8 @@ func (w Worker) advance(ctx context.Context, s Sync, run Run) error {
 		}
 	}
 	switch {
+	case !run.SetAt.Equal(s.SetAt):
+		run, err = b.quit(ctx, run)
 	case run.Load != nil:
 		run, err = b.look(ctx, run)
 	case run.Sweeping:
@@ -127,17 +130,24 @@ func (w Worker) advance(ctx context.Context, s Sync, run Run) error {
 		run, err = b.slice(ctx, run)
 	}
 	if err != nil {
+		if run.Version > held.Version {
+			held = run
+		}
 		w.release(ctx, held)
 		return err
 	}
 	if !run.EndedAt.IsZero() {
-		return w.change(ctx, s.Account, s.Campaign, func(s *Sync) bool {
-			s.Due = s.NextRun
-			if s.Wanted != "" {
+		wanted := false
+		err := w.change(ctx, s.Account, s.Campaign, func(s *Sync) bool {
+			s.Due, wanted = s.NextRun, s.Wanted != ""
+			if wanted {
 				s.Due = w.Now().Add(grace)
 			}
 			return true
 		})
+		if err != nil || !wanted {
+			return err
+		}
 	}
 	return w.Jobs(ctx, run.pause(), Job{s.Account, s.Campaign})
 }
@@ -155,12 +165,9 @@ func (w Worker) release(ctx context.Context, held Run) {
 
 // life is how long this worker can live at most, with a little more for clocks that differ.
 func life(ctx context.Context) time.Duration {
-	const (
-		skew    = 5 * time.Second
-		longest = 15 * time.Minute
-	)
+	const longest = 15 * time.Minute
 	if deadline, ok := ctx.Deadline(); ok {
-		return min(time.Until(deadline), longest) + skew
+		return min(time.Until(deadline), longest) + clocks
 	}
 	return longest
 }

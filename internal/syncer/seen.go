@@ -15,6 +15,7 @@ import (
 type seen struct {
 	met    map[digits]bool
 	newest map[digits]uint32 // Unix seconds, by referrer
+	fresh  map[digits]bool   // referrers of whom newest is not kept yet
 }
 
 // digits are a subscriber's id without its prefix, as bytes: "sub_" and twelve hexadecimal digits. Ids of another form are
@@ -38,7 +39,9 @@ func pack(id bridge.SubscriberID) digits {
 	return digits(wide[2:])
 }
 
-func newSeen() *seen { return &seen{met: map[digits]bool{}, newest: map[digits]uint32{}} }
+func newSeen() *seen {
+	return &seen{met: map[digits]bool{}, newest: map[digits]uint32{}, fresh: map[digits]bool{}}
+}
 
 // meet notes a subscriber and returns when the newest of those signed up whom it referred, as far as they came before.
 func (s *seen) meet(sub bridge.Subscriber) time.Time {
@@ -48,6 +51,7 @@ func (s *seen) meet(sub bridge.Subscriber) time.Time {
 		key := pack(referrer)
 		if at := uint32(sub.CreatedAt.Unix()); at > s.newest[key] {
 			s.newest[key] = at
+			s.fresh[key] = true
 		}
 	}
 	at := s.newest[own]
@@ -63,7 +67,7 @@ const entry = 6 + 4
 // mostPacked is how many people fit into one item of the table, which holds 400 KB.
 const mostPacked = 35_000
 
-// save keeps what slice has added. Whoever is met has no use for newest any more, but is kept: a slice may come twice.
+// parts packs what a slice has added. Whoever is met has no use for newest any more.
 func (s *seen) parts(met []digits) [][]byte {
 	var (
 		parts [][]byte
@@ -79,9 +83,9 @@ func (s *seen) parts(met []digits) [][]byte {
 	for _, d := range met {
 		add(d, 0)
 	}
-	for d, at := range s.newest {
+	for d := range s.fresh {
 		if !s.met[d] {
-			add(d, at)
+			add(d, s.newest[d])
 		}
 	}
 	return append(parts, part)
@@ -90,7 +94,7 @@ func (s *seen) parts(met []digits) [][]byte {
 // load reads what earlier slices have kept.
 func (w Worker) seen(ctx context.Context, run Run) (*seen, error) {
 	s := newSeen()
-	if run.Slice == 0 {
+	if run.Parts == 0 {
 		return s, nil
 	}
 	for packed, err := range w.Rows.Seen(ctx, run) {

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -37,52 +38,75 @@ func (b *bench) slice(ctx context.Context, run Run) (Run, error) {
 	for _, it := range items {
 		met = append(met, pack(it.sub.ID))
 	}
-	if bulk := b.bulk(items); bulk {
-		return b.load(ctx, next, known, met, items, turn.Over, before)
+	if b.bulk(run, items) {
+		return b.load(ctx, run, next, known, met, items, turn.Over, before)
 	}
 	done, err := b.write(ctx, items, turn.Over, true)
+	if err == nil {
+		err = b.lookAgain(ctx, done.again)
+	}
 	if err != nil {
 		return run, err
 	}
-	if err := b.lookAgain(ctx, done.again); err != nil {
+	b.state(ctx, &next, done, before)
+	kept, err := b.keep(ctx, next, known, met, halted)
+	if err != nil {
 		return run, err
 	}
-	next.Statement = next.Statement.plus(done)
+	return kept, halted
+}
+
+// state adds what a slice has come to to a run's statement, and to what the day has seen.
+func (b *bench) state(ctx context.Context, next *Run, done outcome, before int) {
 	done.tally.HeroCalls, done.tally.OrgCalls = b.calls.spent(), b.org.Calls()-before
+	next.Statement = next.Statement.plus(done)
 	b.count(ctx, done.tally)
-	next.Statement.HeroCalls += done.tally.HeroCalls
-	next.Statement.OrgCalls += done.tally.OrgCalls
-	return b.keep(ctx, next, known, met, halted)
 }
 
 // keep ends a slice.
 func (b *bench) keep(ctx context.Context, next Run, known *seen, met []digits, halted error) (Run, error) {
-	for i, part := range known.parts(met) {
-		if err := b.w.Rows.SaveSeen(ctx, next, next.Slice*100+i, part); err != nil {
-			return next, err
-		}
+	if err := b.remember(ctx, &next, known, met); err != nil {
+		return next, err
 	}
 	next.Slice++
 	next.BeatAt = b.w.Now()
 	if next.Page > next.Pages && halted == nil {
 		next.Sweeping = true
 	}
-	if err := b.w.Rows.SaveRun(ctx, next); err != nil {
-		return next, err
+	return b.save(ctx, next)
+}
+
+// remember keeps whom a run has met. That counts when the run is saved: until then the slice may be taken again.
+func (b *bench) remember(ctx context.Context, next *Run, known *seen, met []digits) error {
+	for _, part := range known.parts(met) {
+		if err := b.w.Rows.SaveSeen(ctx, *next, next.Parts, part); err != nil {
+			return err
+		}
+		next.Parts++
 	}
-	next.Version++
-	return next, halted
+	return nil
+}
+
+// save keeps a run.
+func (b *bench) save(ctx context.Context, run Run) (Run, error) {
+	if err := b.w.Rows.SaveRun(ctx, run); err != nil {
+		return run, err
+	}
+	run.Version++
+	return run, nil
 }
 
 // plus adds what a slice has come to.
 func (s Statement) plus(done outcome) Statement {
 	t := done.tally
 	s.Equal += t.Equal
-	s.Repaired += t.Written
+	s.Repaired += t.Written + done.repaired
 	s.Created += t.Created
 	s.Refused += t.Refused
 	s.Skipped += t.Skipped + len(done.again.byID)
 	s.Gone += t.Gone
+	s.HeroCalls += t.HeroCalls
+	s.OrgCalls += t.OrgCalls
 	reasons := map[string]int{}
 	for reason, n := range s.Reasons {
 		reasons[reason] = n
@@ -121,20 +145,24 @@ func (b *bench) readOn(ctx context.Context, run Run, known *seen) (next Run, ite
 		}
 		pages, err := b.pages(ctx, numbers)
 		if err != nil {
-			return next, items, err
+			halted = err
+			break
 		}
-		total := pages[0].Total
-		same := !slices.ContainsFunc(pages, func(p bridge.SubscriberPage) bool { return p.Total != total })
-		if next.Total > 0 && (total < next.Total || !same) {
+		total, moved := fewest(pages)
+		if next.Total > 0 && total >= 0 && (moved || total < next.Total) && next.Backs < mostBacks {
 			// The list has shrunk or moved while it was read, and somebody may have slipped to a page that was read before.
 			// Go back by as much; whoever was taken is not taken twice.
-			lost := max(0, next.Total-least(pages))
-			next.Page, next.Total, next.Least = max(1, next.Page-1-lost/perPage), least(pages), min(next.Least, least(pages))
+			lost := max(0, next.Total-total)
+			next.Page, next.Total, next.Least = max(1, next.Page-1-lost/perPage), total, min(next.Least, total)
+			next.Backs++
 			continue
 		}
-		next.Total, next.Pages = total, max(1, pages[len(pages)-1].Pages)
-		if next.Least == 0 || total < next.Least {
-			next.Least = total
+		next.Pages = max(1, pages[len(pages)-1].Pages)
+		if total >= 0 {
+			next.Total = total
+			if next.Least == 0 || total < next.Least {
+				next.Least = total
+			}
 		}
 		for _, p := range pages {
 			items = next.accept(p.Subscribers, known, items)
@@ -142,15 +170,27 @@ func (b *bench) readOn(ctx context.Context, run Run, known *seen) (next Run, ite
 		next.Page += len(numbers)
 	}
 	next.Statement.Subscribers += len(items)
-	return next, items, nil
+	return next, items, halted
 }
 
-func least(pages []bridge.SubscriberPage) int {
-	n := pages[0].Total
+// mostBacks is how often a run goes back in a list that moves. After that whoever it misses is left to hints and to the next run.
+const mostBacks = 50
+
+// fewest returns the fewest subscribers that pages say the list has, -1 if none says so, and whether they differ.
+func fewest(pages []bridge.SubscriberPage) (total int, moved bool) {
+	total = -1
 	for _, p := range pages {
-		n = min(n, p.Total)
+		switch {
+		case p.Total < 0:
+			continue
+		case total >= 0 && p.Total != total:
+			moved = true
+			total = min(total, p.Total)
+		default:
+			total = p.Total
+		}
 	}
-	return n
+	return total, moved
 }
 
 // end is when a worker stops to read, so that there is time to write.
@@ -182,7 +222,8 @@ func (r *Run) accept(page []bridge.Subscriber, known *seen, items []*item) []*it
 			continue
 		}
 		lastRef := known.meet(s)
-		items = append(items, &item{hint: Hint{Why: r.Why, At: r.StartedAt.UnixMilli()}, sub: s, lastRef: lastRef})
+		h := Hint{Account: r.Account, Campaign: r.Campaign, Subscriber: s.ID, Why: r.Why, At: r.StartedAt.UnixMilli()}
+		items = append(items, &item{hint: h, sub: s, lastRef: lastRef})
 	}
 	return items
 }
@@ -190,19 +231,25 @@ func (r *Run) accept(page []bridge.Subscriber, known *seen, items []*item) []*it
 // compare finds the records of the items and what is to be changed in them.
 func (b *bench) compare(ctx context.Context, run Run, items []*item) error {
 	ids := make([]bridge.SubscriberID, len(items))
+	b.here, b.all = make(map[bridge.SubscriberID]bool, len(items)), run.Slice == 0 && run.Page > run.Pages
 	for i, it := range items {
 		ids[i] = it.sub.ID
+		b.here[it.sub.ID] = true
 	}
-	links, err := b.w.Rows.Links(ctx, b.sync.Account, b.sync.Campaign, ids)
+	links, err := b.links(ctx, ids)
 	if err != nil {
 		return err
 	}
 	for _, it := range items {
 		l, linked := links[it.sub.ID]
 		if !linked {
-			l = Link{Account: b.sync.Account, Campaign: b.sync.Campaign, Subscriber: it.sub.ID}
+			l = b.link(it.sub.ID)
 		}
 		it.link = l
+		// Who signed up since the run began is not in what it has read: of those only a hint can have told.
+		if l.LastRef.After(it.lastRef) && l.LastRef.After(run.StartedAt.Add(-clocks)) {
+			it.lastRef = l.LastRef
+		}
 		b.value(it)
 	}
 	f := finding{b: b, run: run, records: map[bridge.SalesforceID]bridge.Record{}, matches: newMatches()}
@@ -212,6 +259,9 @@ func (b *bench) compare(ctx context.Context, run Run, items []*item) error {
 	}
 	return b.match(ctx, strangers, f.matches)
 }
+
+// clocks is how much the clocks of workers and of ReferralHero may differ.
+const clocks = 5 * time.Second
 
 // finding looks for the records of a slice, by as few calls as will do.
 type finding struct {
@@ -235,21 +285,25 @@ func (f *finding) find(ctx context.Context, items []*item) (strangers []*item, e
 			linked++
 		}
 	}
-	if calls := linked / idsPerCall; calls > f.run.Total/recordsInCall {
+	if calls := linked / idsPerCall; calls > f.run.Total/recordsInCall && f.b.layout(f.b.sync.Target).Visible.Has(bridge.SubscriberKey) {
 		if err := f.ours(ctx, items); err != nil {
 			return nil, err
 		}
 	}
 	byTarget := map[bridge.Target][]bridge.SalesforceID{}
 	for _, it := range items {
-		if id := it.link.Record; id != "" && f.records[id].ID == "" {
+		if id := it.link.Record; id != "" && f.records[id].ID == "" && f.b.layout(it.link.Target).Visible != 0 {
 			byTarget[it.link.Target] = append(byTarget[it.link.Target], id)
 		}
 	}
 	for target, ids := range byTarget {
 		if err := f.b.org.RecordsByID(ctx, f.b.layouts, target, ids, func(r bridge.Record) { f.records[r.ID] = r }); err != nil {
-			return nil, ofOrg(err)
+			return nil, f.b.heard(ctx, err)
 		}
+	}
+	whose, err := f.claims(ctx, items)
+	if err != nil {
+		return nil, err
 	}
 	var lost []*item
 	for _, it := range items {
@@ -257,8 +311,13 @@ func (f *finding) find(ctx context.Context, items []*item) (strangers []*item, e
 		switch {
 		case it.link.Record == "":
 			strangers = append(strangers, it)
+		case f.b.layout(it.link.Target).Visible == 0:
+			it.skipped = noFields
 		case !there:
 			lost = append(lost, it)
+		case whose[record.ID]:
+			it.link.Record, it.link.Parent, it.link.Print = "", "", ""
+			it.problem = &Problem{Cause: otherSubscriber, Code: otherSubscriber}
 		default:
 			f.b.differ(it, record)
 		}
@@ -269,11 +328,31 @@ func (f *finding) find(ctx context.Context, items []*item) (strangers []*item, e
 	}
 	kept := strangers[:0:0]
 	for _, it := range append(strangers, more...) {
-		if it.skipped = leftOut(it.sub, f.b.sync.Options); it.skipped == "" {
+		if it.skipped = leftOut(it.sub, it.link, f.b.sync.Options); it.skipped == "" {
 			kept = append(kept, it)
 		}
 	}
 	return kept, f.strangers(ctx, kept)
+}
+
+// claims finds the records that belong to another subscriber than the one who is linked to them: those of two were made one, say.
+// A SUB_ID that is just wrong is put right.
+func (f *finding) claims(ctx context.Context, items []*item) (map[bridge.SalesforceID]bool, error) {
+	foreign := map[bridge.SalesforceID]bridge.SubscriberID{}
+	for _, it := range items {
+		r := f.records[it.link.Record]
+		if owner := bridge.SubscriberID(r.Values[bridge.SubscriberKey]); owner != "" && owner != it.sub.ID {
+			foreign[r.ID] = owner
+		}
+	}
+	links, err := f.b.links(ctx, slices.Collect(maps.Values(foreign)))
+	whose := map[bridge.SalesforceID]bool{}
+	for record, owner := range foreign {
+		if l := links[owner]; l.Record == record && !l.Gone {
+			whose[record] = true
+		}
+	}
+	return whose, err
 }
 
 // differ decides what of a record is to be changed. The org's own values count, not what was written last.
@@ -305,14 +384,7 @@ func (f *finding) ours(ctx context.Context, items []*item) error {
 		}
 		return nil
 	})
-	return ofOrgOr(err)
-}
-
-func ofOrgOr(err error) error {
-	if err == nil {
-		return nil
-	}
-	return ofOrg(err)
+	return f.b.heard(ctx, err)
 }
 
 // follow finds what became of records that are not there any more.
@@ -326,35 +398,25 @@ func (f *finding) follow(ctx context.Context, lost []*item) (strangers []*item, 
 		for i, it := range items {
 			ids[i] = it.link.Record
 		}
-		fates, err := f.b.org.Fates(ctx, target, ids)
+		fates, err := f.b.fates(ctx, target, ids)
 		if err != nil {
-			return nil, ofOrg(err)
+			return nil, f.b.heard(ctx, err)
 		}
-		next := map[bridge.Target][]bridge.SalesforceID{}
-		for _, fate := range fates {
-			if fate.Next != "" {
-				next[fate.Target] = append(next[fate.Target], fate.Next)
-			}
-		}
-		for target, ids := range next {
-			if err := f.b.org.RecordsByID(ctx, f.b.layouts, target, ids, func(r bridge.Record) { f.records[r.ID] = r }); err != nil {
-				return nil, ofOrg(err)
-			}
-		}
-		for _, it := range items {
-			fate := fates[it.link.Record]
-			record, there := f.records[fate.Next]
-			owner := bridge.SubscriberID(record.Values[bridge.SubscriberKey])
-			it.link.Record, it.link.Parent, it.link.Print = "", "", ""
+		for i, it := range items {
+			end := fates.end(ids[i], it.sub.ID)
+			record, there := fates.records[fates.of[ids[i]].Next]
+			it.link.Record, it.link.Parent, it.link.Print, it.moved = "", "", "", true
 			switch {
-			case !there:
-				strangers = append(strangers, it)
-			case owner != "" && owner != it.sub.ID:
-				it.problem = &Problem{Cause: "other_subscriber", Code: "other_subscriber"}
-			default:
+			case end.others:
+				it.problem = &Problem{Cause: otherSubscriber, Code: otherSubscriber}
+			case there:
 				it.link.Record, it.link.Target = record.ID, record.Target
 				f.b.value(it)
 				f.b.differ(it, record)
+			case end.record != "" && f.b.layout(end.target).Visible == 0:
+				it.link.Record, it.link.Target, it.skipped = end.record, end.target, noFields
+			default:
+				strangers = append(strangers, it)
 			}
 		}
 	}
@@ -382,13 +444,13 @@ func (f *finding) strangers(ctx context.Context, strangers []*item) error {
 	if n := (len(keys) + len(mails)) / keysPerCall; n > 2 {
 		there, err := f.b.org.CountRecords(ctx, f.b.layouts, f.b.sync.Target, bridge.WithEmail)
 		if err != nil {
-			return ofOrg(err)
+			return f.b.heard(ctx, err)
 		}
 		if there/recordsInCall+1 < n {
 			return f.everybody(ctx, keys, mails)
 		}
 	}
-	return ofOrgOr(f.b.org.RecordsByKey(ctx, f.b.layouts, f.b.sync.Target, keys, mails, f.matches.add))
+	return f.b.heard(ctx, f.b.org.RecordsByKey(ctx, f.b.layouts, f.b.sync.Target, keys, mails, f.matches.add))
 }
 
 func (f *finding) everybody(ctx context.Context, keys []bridge.SubscriberID, mails []string) error {
@@ -408,5 +470,5 @@ func (f *finding) everybody(ctx context.Context, keys []bridge.SubscriberID, mai
 		}
 		return nil
 	})
-	return ofOrgOr(err) // records with a SUB_ID and without an address have links
+	return f.b.heard(ctx, err) // records with a SUB_ID and without an address have links
 }

@@ -36,6 +36,7 @@ const (
 	orgRefuses      = "Salesforce refuses access. An administrator of the org has to allow the integration"
 	connectionDead  = "The Salesforce connection has to be renewed. Reconnect it under Salesforce"
 	connectionEnded = "The Salesforce account was disconnected. Connect it again, or choose another one"
+	noPersons       = "The org has no person accounts. Choose contacts or leads"
 	fieldsHidden    = "The connected user sees none of the fields yet. See the table of fields"
 )
 
@@ -59,6 +60,8 @@ func ofHero(err error, full time.Duration) error {
 		s.waits, s.wait = campaignMissing, time.Hour
 	case bridge.Unavailable, bridge.UnknownOutcome:
 		s.waits, s.wait = heroDown, shortWait
+	case bridge.Invalid: // reads cannot be wrong in themselves
+		s.waits, s.wait = heroDown, longWait
 	default:
 		return err
 	}
@@ -78,7 +81,7 @@ func ofOrg(err error) error {
 		s.waits, s.wait = connectionEnded, longWait
 	case kind == bridge.Revoked:
 		s.waits, s.wait = connectionDead, longWait
-	case kind == bridge.Denied:
+	case kind == bridge.Denied, kind == bridge.Invalid, kind == bridge.NotFound: // of a call, not of a record
 		s.waits, s.wait = orgRefuses, longWait
 	case kind == bridge.Unavailable, kind == bridge.UnknownOutcome:
 		s.waits, s.wait = orgDown, shortWait

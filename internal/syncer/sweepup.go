@@ -13,24 +13,24 @@ const mostAbsent = 200
 // sweepUp looks for subscribers whom we have linked and who were not in the list. Whoever ReferralHero has no more is
 // cleared in Salesforce; a record is never deleted. Then the run ends with its statement.
 func (b *bench) sweepUp(ctx context.Context, run Run) (Run, error) {
+	was := run
 	known, err := b.w.seen(ctx, run)
 	if err != nil {
-		return run, err
+		return was, err
 	}
 	if len(known.met) < run.Least && !run.Again {
 		// The list moved so much that somebody was not met: it is read once more.
 		run.Page, run.Pages, run.Again, run.Sweeping = 1, 0, true, false
-		err := b.w.Rows.SaveRun(ctx, run)
-		run.Version++
-		return run, err
+		return b.save(ctx, run)
 	}
+	before := b.org.Calls()
 	asked := question{byID: map[bridge.SubscriberID]Hint{}}
 	more := false
 	for l, err := range b.w.Rows.EveryLink(ctx, run.Account, run.Campaign) {
 		if err != nil {
-			return run, err
+			return was, err
 		}
-		if l.Gone || known.met[pack(l.Subscriber)] || l.WrittenAt.After(run.StartedAt) {
+		if l = l.in(b.sync); l.Gone || known.met[pack(l.Subscriber)] || l.WrittenAt.After(run.StartedAt) {
 			continue
 		}
 		if len(asked.byID) == mostAbsent {
@@ -47,23 +47,23 @@ func (b *bench) sweepUp(ctx context.Context, run Run) (Run, error) {
 		for round := 0; !asked.empty() && round < rounds; round++ {
 			var done outcome
 			if done, err = b.roundOf(ctx, asked); err != nil {
-				return run, err
+				return was, err
 			}
 			run.Statement.Gone += done.tally.Gone
+			run.Statement.HeroCalls += done.tally.HeroCalls
 			asked = done.again
 		}
-		for i, part := range known.parts(met) {
-			if err := b.w.Rows.SaveSeen(ctx, run, run.Slice*100+i, part); err != nil {
-				return run, err
-			}
+		if err := b.lookAgain(ctx, asked); err != nil {
+			return was, err
 		}
-		run.Slice++
+		run.Statement.OrgCalls += b.org.Calls() - before
+		if err := b.remember(ctx, &run, known, met); err != nil {
+			return was, err
+		}
 	}
 	if !more {
 		run.EndedAt = b.w.Now().UTC().Truncate(time.Second)
 	}
 	run.BeatAt = b.w.Now()
-	err = b.w.Rows.SaveRun(ctx, run)
-	run.Version++
-	return run, err
+	return b.save(ctx, run)
 }

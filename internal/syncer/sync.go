@@ -51,11 +51,16 @@ type Sync struct {
 	Version int
 }
 
+// home names the place in which a campaign is kept. What is known of another place counts for nothing here: its ids
+// are another org's, or another object's.
+func (s Sync) home() string { return string(s.Connection) + "/" + s.Target.Object() }
+
 // Link is what is kept of a subscriber: which record belongs to it, and what was last written there.
 type Link struct {
 	Account    bridge.AccountID
 	Campaign   bridge.CampaignID
 	Subscriber bridge.SubscriberID
+	Home       string // connection and object that the rest is about
 	Target     bridge.Target
 	Record     bridge.SalesforceID // empty as long as none is known
 	Parent     bridge.SalesforceID // of a contact: its account
@@ -72,6 +77,15 @@ type Link struct {
 	Gone       bool                // ReferralHero has the subscriber no more; the record's fields were cleared
 	Problem    Problem             // why Salesforce has not got what it should have; empty if it has
 	Version    int                 // as read; 0 if there is no item yet
+}
+
+// in returns what a link is worth where the campaign is kept now: of another place only what ReferralHero said counts, and
+// the place among those that need attention, which is to be given up.
+func (l Link) in(s Sync) Link {
+	if home := s.home(); l.Home != home {
+		l.Home, l.Target, l.Record, l.Parent, l.Print, l.Turn, l.Load, l.WrittenAt, l.Why = home, "", "", "", "", 0, "", time.Time{}, ""
+	}
+	return l
 }
 
 // Problem is why a record was not written.
@@ -105,6 +119,8 @@ type Run struct {
 	Campaign  bridge.CampaignID
 	ID        string // those of later runs sort later
 	Why       string
+	Home      string    // as in Link
+	SetAt     time.Time // of the options that it goes by
 	StartedAt time.Time
 	EndedAt   time.Time // zero while it runs
 	Cause     string    // why it ended early: words for a person
@@ -115,6 +131,8 @@ type Run struct {
 	Total    int      // subscribers, as last told
 	Least    int      // the fewest that were told
 	Slice    int      // slices that are over
+	Parts    int      // kept of whom they have met
+	Backs    int      // how often some pages were read again because the list had moved
 	Load     *Loading // bulk load that is on its way
 	Sweeping bool     // the list is read; subscribers that were not in it are looked for
 	Again    bool     // the list was begun anew once, since it had changed under the reader
@@ -125,8 +143,10 @@ type Run struct {
 
 // Loading is a bulk load on its way.
 type Loading struct {
-	ID    string   // as in Link.Load
-	Jobs  []string // Salesforce's ids
+	ID    string    // as in Link.Load
+	At    time.Time // when it was begun
+	Begun bool      // all of it was handed over; else a worker is at it, or was lost
+	Jobs  []string  // Salesforce's ids
 	Rows  int
 	Polls int
 }

@@ -66,7 +66,7 @@ func (w Worker) take(ctx context.Context, at place, of bridge.CampaignID, writin
 // it was about: their links are not believed any more, and they are looked at again.
 func (w Worker) seize(ctx context.Context, at place, of bridge.CampaignID, writing []bridge.SubscriberID, was Turn) (Turn, error) {
 	if len(was.Writing) > 0 {
-		if err := w.doubt(ctx, at.account, was); err != nil {
+		if err := w.doubt(ctx, at, was); err != nil {
 			return Turn{}, err
 		}
 		was.Over++
@@ -86,25 +86,39 @@ func (w Worker) seize(ctx context.Context, at place, of bridge.CampaignID, writi
 func (t Turn) number() int { return t.Over + 1 }
 
 // doubt marks the subscribers of a turn whose holder has died: whatever was read before that turn may be older than
-// what it has written.
-func (w Worker) doubt(ctx context.Context, account bridge.AccountID, t Turn) error {
-	found, err := w.Rows.Links(ctx, account, t.Of, t.Writing)
+// what it has written. Salesforce may still be at the dead one's last call, so they are looked at now, and written once
+// more when it cannot be at it any longer.
+func (w Worker) doubt(ctx context.Context, at place, t Turn) error {
+	s, err := w.Rows.Sync(ctx, at.account, t.Of)
+	switch {
+	case bridge.KindOf(err) == bridge.NotFound, err == nil && s.Connection != at.connection:
+		return nil // nothing is kept of the campaign, or nothing that counts
+	case err != nil:
+		return err
+	}
+	found, err := w.Rows.Links(ctx, at.account, t.Of, t.Writing)
 	if err != nil {
 		return err
 	}
-	hints := make([]Hint, 0, len(t.Writing))
-	for _, id := range t.Writing {
-		hints = append(hints, w.hint(account, t.Of, id, "check"))
+	now, later := make([]Hint, len(t.Writing)), make([]Hint, len(t.Writing))
+	for i, id := range t.Writing {
+		now[i] = w.hint(at.account, t.Of, id, "check")
+		later[i] = now[i]
+		later[i].Force = true
 	}
-	if err := w.Changes(ctx, time.Second, hints...); err != nil { // first: at worst they are looked at in vain
+	if err := w.Changes(ctx, time.Second, now...); err != nil { // first: at worst they are looked at in vain
 		return err
 	}
-	w.Log.WarnContext(ctx, "a worker died while it wrote", "account", account, "campaign", t.Of, "subscribers", len(t.Writing))
+	if err := w.Changes(ctx, afterlife, later...); err != nil {
+		return err
+	}
+	w.Log.WarnContext(ctx, "a worker died while it wrote", "account", at.account, "campaign", t.Of, "subscribers", len(t.Writing))
 	return parallel(ctx, t.Writing, func(ctx context.Context, id bridge.SubscriberID) error {
 		l, known := found[id]
 		if !known {
-			l = Link{Account: account, Campaign: t.Of, Subscriber: id}
+			l = Link{Account: at.account, Campaign: t.Of, Subscriber: id}
 		}
+		l = l.in(s)
 		if l.Turn >= t.number() && l.Print == "" {
 			return nil
 		}

@@ -42,10 +42,13 @@ type bench struct {
 	place    place
 	live     bool
 	calls    *calls
+	over     map[string]bool              // bulk loads that have ended, as far as was asked
+	here     map[bridge.SubscriberID]bool // whom a run has just read
+	all      bool                         // and that is everybody
 }
 
 // bench gets ready, or says why there is nothing to do: a stop.
-func (w Worker) bench(ctx context.Context, s Sync, live bool) (*bench, error) {
+func (w Worker) bench(ctx context.Context, s Sync, lane budget.Lane) (*bench, error) {
 	a, err := w.Accounts.Account(ctx, s.Account)
 	if err != nil {
 		return nil, err
@@ -65,18 +68,16 @@ func (w Worker) bench(ctx context.Context, s Sync, live bool) (*bench, error) {
 		return nil, err
 	case connection.Status == bridge.NeedsReconnect:
 		return nil, &stop{waits: connectionDead, wait: longWait}
+	case connection.Status == bridge.NeedsAdmin:
+		return nil, &stop{waits: orgRefuses, wait: longWait}
 	}
 	layouts, err := w.layouts(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	lane := budget.Sync
-	if live {
-		lane = budget.Live
-	}
 	return &bench{
-		w: w, sync: s, account: a, campaign: c, layouts: layouts, org: w.Org(connection), live: live,
-		place: place{s.Account, s.Connection}, calls: &calls{w: w, account: a, lane: lane, told: -1},
+		w: w, sync: s, account: a, campaign: c, layouts: layouts, org: w.Org(connection), live: lane == budget.Live,
+		place: place{s.Account, s.Connection}, calls: &calls{w: w, account: a, lane: lane, told: -1}, over: map[string]bool{},
 	}, nil
 }
 
@@ -92,8 +93,11 @@ func (w Worker) layouts(ctx context.Context, s Sync) (Layouts, error) {
 			found[object] = l
 		}
 	}
-	if found[s.Target.Object()].Visible == 0 {
+	switch l := found[s.Target.Object()]; {
+	case l.Visible == 0:
 		return nil, &stop{waits: fieldsHidden, wait: longWait}
+	case s.Target == bridge.ToPersonAccount && !l.Persons:
+		return nil, &stop{waits: noPersons, wait: longWait}
 	}
 	return found, nil
 }
@@ -101,24 +105,79 @@ func (w Worker) layouts(ctx context.Context, s Sync) (Layouts, error) {
 // layout is that of a target's fields.
 func (b *bench) layout(t bridge.Target) bridge.Layout { return b.layouts[t.Object()] }
 
-// relook looks anew which fields of a target may be written, after Salesforce did not know one. changed reports whether
-// that is another set than before.
-func (b *bench) relook(ctx context.Context, t bridge.Target) (changed bool, err error) {
-	was := b.layout(t)
+// relook looks anew which fields of an object may be written, after Salesforce did not know one. changed reports whether
+// that is another set than before. Fields that have become visible meanwhile are filled in by a run.
+func (b *bench) relook(ctx context.Context, object string) (changed bool, err error) {
+	was := b.layouts[object]
 	now, err := b.org.Look(ctx, was)
 	if err != nil {
 		return false, err
 	}
-	b.layouts[t.Object()] = now
+	b.layouts[object] = now
 	if now.Visible == was.Visible && now.Lengths == was.Lengths {
 		return false, nil
 	}
 	err = b.w.Layouts.SaveLayout(ctx, now)
 	if bridge.KindOf(err) == bridge.Conflict { // somebody else has looked
 		now, err = b.w.Layouts.Layout(ctx, now.Account, now.Connection, now.Object)
-		b.layouts[t.Object()] = now
+		b.layouts[object] = now
+	}
+	if err == nil && now.Visible&^was.Visible != 0 {
+		err = b.w.want(ctx, b.sync, "fields")
 	}
 	return now.Visible != was.Visible || now.Lengths != was.Lengths, err
+}
+
+// heard says what an error of the org means that came of reading. If a field is not what it was taken for, the fields are looked at
+// anew, and the work comes again.
+func (b *bench) heard(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, is := stopped(err); is {
+		return err
+	}
+	if schemaCodes[bridge.CodeOf(err)] {
+		for object := range b.layouts {
+			changed, failed := b.relook(ctx, object)
+			switch {
+			case failed != nil:
+				return ofOrg(failed)
+			case changed:
+				return &stop{after: time.Second, err: err}
+			}
+		}
+	}
+	return ofOrg(err)
+}
+
+// leave stops work if the rest of the org's calls of the day is to be left to the customer. What was last heard of them may
+// be old, so it is asked for by a call.
+func (b *bench) leave(ctx context.Context, share int) error {
+	if !spent(b.org, share) {
+		return nil
+	}
+	if _, err := b.org.Look(ctx, b.layout(b.sync.Target)); err != nil {
+		return ofOrg(err)
+	}
+	if spent(b.org, share) {
+		return &stop{waits: orgSpent, wait: longWait}
+	}
+	return nil
+}
+
+// links returns those links of the campaign that there are, as far as they count here.
+func (b *bench) links(ctx context.Context, ids []bridge.SubscriberID) (map[bridge.SubscriberID]Link, error) {
+	found, err := b.w.Rows.Links(ctx, b.sync.Account, b.sync.Campaign, ids)
+	for id, l := range found {
+		found[id] = l.in(b.sync)
+	}
+	return found, err
+}
+
+// link is that of a subscriber of whom nothing is kept yet.
+func (b *bench) link(id bridge.SubscriberID) Link {
+	return Link{Account: b.sync.Account, Campaign: b.sync.Campaign, Subscriber: id}.in(b.sync)
 }
 
 // hint is one that we give ourselves.
@@ -129,15 +188,15 @@ func (w Worker) hint(account bridge.AccountID, campaign bridge.CampaignID, id br
 // want sees to it that a run is made as soon as possible, and that whatever it waits for is looked at.
 func (w Worker) want(ctx context.Context, s Sync, why string) error {
 	const op = "syncer.want"
+	var news bool
 	err := w.change(ctx, s.Account, s.Campaign, func(s *Sync) bool {
-		if !s.On || s.Wanted != "" {
-			return false
+		if news = s.On && s.Wanted == ""; news {
+			s.Wanted = why
+			s.Due = w.Now().Add(grace)
 		}
-		s.Wanted = why
-		s.Due = w.Now().Add(grace)
-		return true
+		return news
 	})
-	if err != nil {
+	if err != nil || !news { // whoever wanted it first has sent the job, or the sweep will
 		return bridge.E(op, "", err)
 	}
 	return bridge.E(op, "", w.Jobs(ctx, 0, Job{s.Account, s.Campaign}))

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -13,9 +14,10 @@ import (
 
 // outcome is what came of a batch.
 type outcome struct {
-	tally  Tally
-	again  question
-	reason map[string]int // of those that were skipped
+	tally    Tally
+	again    question
+	reason   map[string]int // of those that were skipped
+	repaired int            // by the same run, before its worker was lost
 }
 
 // written is a batch on its way to the org.
@@ -29,7 +31,6 @@ type batch struct {
 	done   outcome
 	locked []Hint
 	doubt  []Hint
-	hints  []Hint         // about others that this made necessary
 	cured  map[string]int // causes of problems that are gone, and how often
 	relook map[bridge.Target]bool
 	stop   error
@@ -42,10 +43,12 @@ func (b *bench) write(ctx context.Context, items []*item, over int, run bool) (o
 	var todo []*item
 	for _, it := range items {
 		switch {
-		case it.skipped != "":
+		case it.skipped != "" && !it.moved && it.link.Problem.Cause == "" && (!it.gone || it.link.Gone || it.link.Version == 0):
 			total.tally.Skipped++
 			total.reason[it.skipped]++
-		case it.equal && it.link.Version > 0 && it.link.Problem.Cause == "" && it.link.Print == it.print:
+		case it.equal && it.kept() && run && it.mine():
+			total.repaired++ // by the same slice, whose worker did not get to say so
+		case it.equal && it.kept():
 			total.tally.Equal++ // and its link says so already
 		default:
 			todo = append(todo, it)
@@ -57,6 +60,18 @@ func (b *bench) write(ctx context.Context, items []*item, over int, run bool) (o
 		}
 	}
 	return total, nil
+}
+
+// kept reports whether the link of an item that is equal says all that is known.
+func (it *item) kept() bool {
+	l := it.link
+	return l.Version > 0 && l.Problem.Cause == "" && l.Print == it.print && l.LastRef.Equal(it.lastRef) && l.Referrals == it.sub.Referrals() &&
+		l.Points == it.sub.Points && l.People == it.sub.PeopleReferred && l.Referrer == it.sub.Referrer.ID && !l.Gone
+}
+
+// mine reports whether the run that the item is of has written the record.
+func (it *item) mine() bool {
+	return it.link.Why == it.hint.Why && it.link.WrittenAt.UnixMilli() >= it.hint.At
 }
 
 // byParent puts records of one account next to each other, so that batches do not wait for each other's locks.
@@ -83,31 +98,53 @@ func (b *bench) part(ctx context.Context, items []*item, over int, run bool, tot
 	if deadline, ok := ctx.Deadline(); ok {
 		wait = min(wait, time.Until(deadline)/2)
 	}
-	turn, err := b.w.take(ctx, b.place, b.sync.Campaign, ids, b.live, wait)
+	turn, err := b.turn(ctx, ids, wait)
 	if err != nil {
-		if bridge.KindOf(err) == bridge.Throttled {
-			return &stop{after: bridge.AfterOf(err, time.Second), err: err}
-		}
 		return err
 	}
-	defer b.w.end(ctx, b.place, turn)
 	_, lasts := b.w.lease()
 	calls, cancel := context.WithTimeout(ctx, lasts)
 	defer cancel()
 	p := &batch{b: b, turn: turn, run: run, cured: map[string]int{}, relook: map[bridge.Target]bool{}}
-	p.done = outcome{again: question{byID: map[bridge.SubscriberID]Hint{}, byCode: map[string]Hint{}}}
-	if p.items, err = p.fresh(ctx, items, ids, over); err != nil {
+	p.done = outcome{again: question{byID: map[bridge.SubscriberID]Hint{}, byCode: map[string]Hint{}}, reason: map[string]int{}}
+	if p.items, err = p.fresh(ctx, items, ids, over); err == nil {
+		err = p.spare(calls)
+	}
+	if err != nil {
+		b.w.end(ctx, b.place, turn)
 		return err
 	}
-	if err := p.carryOut(calls); err != nil {
-		return err
+	p.carryOut(calls)
+	if err := p.conclude(ctx, total); err != nil {
+		return err // the turn lapses, and whoever comes next does not believe the links
 	}
-	return p.conclude(ctx, total)
+	b.w.end(ctx, b.place, turn)
+	return b.heard(ctx, p.stop)
+}
+
+// turn takes the turn to write subscribers, unless syncing has been switched off or changed since the work began: then
+// another campaign may own the fields by now.
+func (b *bench) turn(ctx context.Context, ids []bridge.SubscriberID, wait time.Duration) (Turn, error) {
+	turn, err := b.w.take(ctx, b.place, b.sync.Campaign, ids, b.live, wait)
+	if bridge.KindOf(err) == bridge.Throttled {
+		err = &stop{after: bridge.AfterOf(err, time.Second), err: err}
+	}
+	if err != nil {
+		return Turn{}, err
+	}
+	now, err := b.w.Rows.Sync(ctx, b.sync.Account, b.sync.Campaign)
+	if err == nil && (!now.On || !now.SetAt.Equal(b.sync.SetAt)) {
+		err = &stop{after: time.Second}
+	}
+	if err != nil {
+		b.w.end(ctx, b.place, turn)
+	}
+	return turn, err
 }
 
 // fresh leaves out the items that somebody has written since they were read.
 func (p *batch) fresh(ctx context.Context, items []*item, ids []bridge.SubscriberID, over int) ([]*item, error) {
-	links, err := p.b.w.Rows.Links(ctx, p.b.sync.Account, p.b.sync.Campaign, ids)
+	links, err := p.b.links(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -131,25 +168,43 @@ func (p *batch) again(it *item) {
 }
 
 // carryOut makes the calls and judges their results.
-func (p *batch) carryOut(ctx context.Context) error {
+func (p *batch) carryOut(ctx context.Context) {
 	var (
 		changes []bridge.Change
 		writing []*item
 	)
-	if err := p.spare(ctx); err != nil {
-		return err
-	}
+	taken := map[bridge.SalesforceID]bool{}
 	for _, it := range p.items {
-		if it.change != nil {
-			changes, writing = append(changes, *it.change), append(writing, it)
+		switch {
+		case it.change == nil:
+			continue
+		case it.change.ID != "" && taken[it.change.ID]: // two records that belonged to two subscribers were made one
+			p.lose(it)
+			continue
 		}
+		taken[it.change.ID] = true
+		changes, writing = append(changes, *it.change), append(writing, it)
 	}
 	results := p.b.org.Write(ctx, p.b.layouts, changes)
+	times := map[error]int{}
+	for _, r := range results {
+		times[r.Err]++
+	}
 	lost := map[bridge.Target][]*item{}
 	for i, it := range writing {
-		p.judge(it, results[i], lost)
+		p.judge(it, results[i], len(results) > 1 && times[results[i].Err] == 1, lost)
 	}
-	return p.follow(ctx, lost)
+	p.follow(ctx, lost)
+}
+
+// lose takes from an item a record that is another subscriber's. One who is gone has nothing to lose.
+func (p *batch) lose(it *item) {
+	it.change = nil
+	if it.gone {
+		return
+	}
+	it.link.Record, it.link.Parent, it.link.Print = "", "", ""
+	it.problem = &Problem{Cause: otherSubscriber, Code: otherSubscriber}
 }
 
 // spare leaves alone records of subscribers that are gone which have become somebody else's: people who sign up again
@@ -165,7 +220,7 @@ func (p *batch) spare(ctx context.Context) error {
 	for target, ids := range byTarget {
 		err := p.b.org.RecordsByID(ctx, p.b.layouts, target, ids, func(r bridge.Record) { owners[r.ID] = r.Values[bridge.SubscriberKey] })
 		if err != nil {
-			return ofOrg(err)
+			return p.b.heard(ctx, err)
 		}
 	}
 	for _, it := range p.items {
@@ -176,8 +231,9 @@ func (p *batch) spare(ctx context.Context) error {
 	return nil
 }
 
-// judge says what a result means for its item. Items whose record is not there any more go to lost.
-func (p *batch) judge(it *item, r bridge.Written, lost map[bridge.Target][]*item) {
+// judge says what a result means for its item; alone, that no other has the same, so that it is about the record and not
+// about the call. Items whose record is not there any more go to lost.
+func (p *batch) judge(it *item, r bridge.Written, alone bool, lost map[bridge.Target][]*item) {
 	if r.Err == nil {
 		if r.ID != "" {
 			it.link.Record, it.link.Target = r.ID, it.change.Target
@@ -190,11 +246,11 @@ func (p *batch) judge(it *item, r bridge.Written, lost map[bridge.Target][]*item
 	}
 	code := bridge.CodeOf(r.Err)
 	switch kind := bridge.KindOf(r.Err); {
-	case kind == bridge.Throttled && code == rowLocked:
-		it.problem = &Problem{Cause: rowLocked, Code: code}
+	case kind == bridge.Throttled && code != "" && (code != callsSpent || alone), kind == bridge.Unavailable && code != "" && code != approval && alone:
+		it.problem, it.passing = problemOf(r.Err), true
 	case kind == bridge.NotFound && it.change.ID != "" && code != "":
 		lost[it.change.Target] = append(lost[it.change.Target], it)
-	case schemaCodes[code] && it.hint.Tries == 0 || kind == bridge.NotFound:
+	case schemaCodes[code], kind == bridge.NotFound:
 		p.relook[it.change.Target] = true
 		it.problem = problemOf(r.Err)
 	case code == "DUPLICATE_VALUE" && it.link.Record != "" && it.hint.Tries == 0:
@@ -205,7 +261,7 @@ func (p *batch) judge(it *item, r bridge.Written, lost map[bridge.Target][]*item
 	case kind == bridge.UnknownOutcome:
 		it.problem = &Problem{Cause: unclear}
 		p.halt(r.Err)
-	case kind == bridge.Unavailable && code != "ENTITY_IS_LOCKED", kind == bridge.Revoked, kind == bridge.Throttled,
+	case kind == bridge.Unavailable && code != approval, kind == bridge.Revoked, kind == bridge.Throttled,
 		kind == bridge.Denied && wholeCall[code]:
 		it.problem = &Problem{Cause: untried}
 		p.halt(r.Err)
@@ -216,11 +272,21 @@ func (p *batch) judge(it *item, r bridge.Written, lost map[bridge.Target][]*item
 
 // Causes that are settled here and never shown.
 const (
-	rowLocked = "UNABLE_TO_LOCK_ROW"
-	rematch   = "rematch"
-	unclear   = "unclear"
-	untried   = "untried"
+	rematch = "rematch"
+	unclear = "unclear"
+	untried = "untried"
 )
+
+// Causes that have an advice of their own.
+const (
+	rowLocked       = "UNABLE_TO_LOCK_ROW"
+	approval        = "ENTITY_IS_LOCKED"
+	otherSubscriber = "other_subscriber"
+	keyHidden       = "key_hidden"
+)
+
+// callsSpent is what Salesforce says of a call, never of a record.
+const callsSpent = "REQUEST_LIMIT_EXCEEDED"
 
 // schemaCodes are what Salesforce says about fields that are not there, or are hidden from the connected user.
 var schemaCodes = map[string]bool{"INVALID_FIELD": true, "INVALID_FIELD_FOR_INSERT_UPDATE": true}
@@ -237,103 +303,98 @@ func (p *batch) halt(err error) {
 
 // follow finds what became of records that are not there any more. Their subscribers are matched anew, with the record
 // that theirs was merged into or converted to if there is one.
-func (p *batch) follow(ctx context.Context, lost map[bridge.Target][]*item) error {
+func (p *batch) follow(ctx context.Context, lost map[bridge.Target][]*item) {
 	for target, items := range lost {
 		ids := make([]bridge.SalesforceID, len(items))
 		for i, it := range items {
 			ids[i] = it.change.ID
 		}
-		fates, err := p.b.org.Fates(ctx, target, ids)
+		f, err := p.b.fates(ctx, target, ids)
 		if err != nil {
 			p.halt(err)
 		}
-		next, owners, lookup := p.successors(ctx, fates)
-		if lookup != nil {
-			p.halt(lookup)
-		}
 		for _, it := range items {
-			fate := fates[it.change.ID]
-			owner := next[fate.Next]
-			switch {
-			case err != nil, lookup != nil:
+			if err != nil {
 				it.problem = &Problem{Cause: untried}
-			case fate.Next == "" && it.gone:
-				it.link.Record, it.problem = "", nil // nothing is left to be cleared
-			case owner != "" && owner != it.sub.ID && !owners[owner].Gone:
+				continue
+			}
+			switch end := f.end(it.change.ID, it.sub.ID); {
+			case end.others:
 				// Two contacts were made one, and each belonged to a subscriber. The survivor keeps its own.
-				it.link.Record, it.link.Print = "", ""
-				it.problem = &Problem{Cause: "other_subscriber", Code: "other_subscriber"}
+				p.lose(it)
+			case end.record == "" && it.gone:
+				it.link.Record, it.problem = "", nil // nothing is left to be cleared
 			default:
-				it.link.Record, it.link.Parent, it.link.Print = fate.Next, "", ""
-				if fate.Next != "" {
-					it.link.Target = fate.Target
-				}
+				it.link.Record, it.link.Target, it.link.Parent, it.link.Print = end.record, end.target, "", ""
 				it.problem = &Problem{Cause: rematch}
 			}
 		}
 	}
-	return nil
-}
-
-// successors returns whose the records are that others became, and what is known of these subscribers.
-func (p *batch) successors(ctx context.Context, fates map[bridge.SalesforceID]bridge.Fate) (map[bridge.SalesforceID]bridge.SubscriberID, map[bridge.SubscriberID]Link, error) {
-	byTarget := map[bridge.Target][]bridge.SalesforceID{}
-	for _, fate := range fates {
-		if fate.Next != "" {
-			byTarget[fate.Target] = append(byTarget[fate.Target], fate.Next)
-		}
-	}
-	whose := map[bridge.SalesforceID]bridge.SubscriberID{}
-	var owners []bridge.SubscriberID
-	for target, ids := range byTarget {
-		err := p.b.org.RecordsByID(ctx, p.b.layouts, target, ids, func(r bridge.Record) {
-			if owner := bridge.SubscriberID(r.Values[bridge.SubscriberKey]); owner != "" {
-				whose[r.ID] = owner
-				owners = append(owners, owner)
-			}
-		})
-		if err != nil {
-			return nil, nil, err
-		}
-	}
-	links, err := p.b.w.Rows.Links(ctx, p.b.sync.Account, p.b.sync.Campaign, owners)
-	return whose, links, err
 }
 
 // conclude writes down what came of the items, and passes on what is left to do.
 func (p *batch) conclude(ctx context.Context, total *outcome) error {
 	for target := range p.relook {
-		changed, err := p.b.relook(ctx, target)
+		changed, err := p.b.relook(ctx, target.Object())
 		if err != nil {
-			return ofOrg(err)
+			p.halt(err)
 		}
 		for _, it := range p.items {
-			if it.change != nil && it.change.Target == target && it.problem != nil && (schemaCodes[it.problem.Code] || it.problem.Code == "NOT_FOUND") && changed {
+			if it.change != nil && it.change.Target == target && it.problem != nil && p.misplaced(it.problem.Code) && (changed || err != nil) {
 				it.problem = &Problem{Cause: untried}
 				p.again(it)
 			}
 		}
 	}
-	err := parallel(ctx, p.items, p.save)
-	if err != nil {
+	if err := p.announce(ctx); err != nil {
+		return err
+	}
+	var failed error
+	err := parallel(ctx, p.items, func(ctx context.Context, it *item) error {
+		if err := p.save(ctx, it); err != nil { // the others are kept all the same
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			failed = errors.Join(failed, err)
+		}
+		return nil
+	})
+	if err = errors.Join(failed, err); err != nil {
 		return err
 	}
 	if err := p.passOn(ctx); err != nil {
 		return err
 	}
-	t := &total.tally
-	t.Written += p.done.tally.Written
-	t.Created += p.done.tally.Created
-	t.Equal += p.done.tally.Equal
-	t.Refused += p.done.tally.Refused
-	t.Gone += p.done.tally.Gone
+	t, d := &total.tally, p.done.tally
+	t.Written += d.Written
+	t.Created += d.Created
+	t.Equal += d.Equal
+	t.Refused += d.Refused
+	t.Skipped += d.Skipped
+	t.Gone += d.Gone
+	for reason, n := range p.done.reason {
+		total.reason[reason] += n
+	}
 	for id, h := range p.done.again.byID {
 		total.again.byID[id] = h
 	}
-	if p.stop != nil {
-		return ofOrg(p.stop)
-	}
 	return nil
+}
+
+// misplaced reports whether a code may mean that a field is not where it was taken to be.
+func (p *batch) misplaced(code string) bool { return schemaCodes[code] || code == "NOT_FOUND" }
+
+// announce tells of those whom the subscribers referred who are gone: their newest referral may be another one now. It comes before
+// these are known to be gone, since nobody would tell afterwards.
+func (p *batch) announce(ctx context.Context) error {
+	var hints []Hint
+	for _, it := range p.items {
+		if it.gone && it.problem == nil && it.link.Referrer != "" {
+			h := p.b.w.hint(p.b.sync.Account, p.b.sync.Campaign, it.link.Referrer, "deletion")
+			h.Deep = true
+			hints = append(hints, h)
+		}
+	}
+	return p.b.w.Changes(ctx, 0, hints...)
 }
 
 // save keeps what came of an item.
@@ -341,6 +402,11 @@ func (p *batch) save(ctx context.Context, it *item) error {
 	l, before, now := it.link, it.link.Problem.Cause, p.b.w.Now()
 	l.Turn = p.turn.number()
 	switch {
+	case it.skipped != "":
+		l.Problem = Problem{}
+		if it.gone {
+			l.Gone, l.Referrer = true, ""
+		}
 	case it.problem == nil:
 		l.Problem = Problem{}
 		l.Print, l.Load = it.print, ""
@@ -356,7 +422,7 @@ func (p *batch) save(ctx context.Context, it *item) error {
 		}
 	case it.problem.Cause == untried:
 		return nil // nothing is known that was not before
-	case it.problem.Cause == rowLocked:
+	case it.passing:
 		if it.hint.Tries < mostTries {
 			p.later(it)
 			return nil
@@ -387,13 +453,11 @@ func (p *batch) note(it *item, l Link, before string) {
 	defer p.mu.Unlock()
 	t := &p.done.tally
 	switch {
+	case it.skipped != "":
+		t.Skipped++
+		p.done.reason[it.skipped]++
 	case it.problem == nil && it.gone:
 		t.Gone++
-		if it.link.Referrer != "" {
-			h := p.b.w.hint(l.Account, l.Campaign, it.link.Referrer, "deletion")
-			h.Deep = true
-			p.hints = append(p.hints, h)
-		}
 	case it.problem == nil && it.change != nil:
 		t.Written++
 	case it.problem == nil:
@@ -402,10 +466,10 @@ func (p *batch) note(it *item, l Link, before string) {
 		h := it.hint
 		h.Subscriber, h.Code, h.Force = l.Subscriber, "", true
 		p.doubt = append(p.doubt, h)
-	case l.Problem.Cause != "":
+	case it.problem.Cause != rematch:
 		t.Refused++
 	}
-	if it.problem == nil && before != "" {
+	if it.problem == nil && it.skipped == "" && before != "" && !p.run { // a run tries all of them anyway
 		p.cured[before]++
 	}
 }
@@ -418,6 +482,8 @@ func (p *batch) later(it *item) {
 	h.Subscriber, h.Code = it.sub.ID, ""
 	h.Tries++
 	p.locked = append(p.locked, h)
+	p.done.tally.Skipped++
+	p.done.reason[wasLocked]++
 }
 
 // passOn queues what is left to do.
@@ -439,5 +505,5 @@ func (p *batch) passOn(ctx context.Context) error {
 			return err
 		}
 	}
-	return p.b.w.Changes(ctx, 0, p.hints...)
+	return nil
 }
