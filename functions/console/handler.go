@@ -29,6 +29,8 @@ type console struct {
 	Imports     imports
 	Sync        syncing
 	Fields      fields
+	Events      tracking
+	Flows       flows
 	Now         func() time.Time
 }
 
@@ -94,6 +96,21 @@ func (c *console) table() []route {
 		{"GET /campaigns/{campaign}/salesforce/remove", false, (*visit).removePage},
 		{"POST /campaigns/{campaign}/salesforce/remove", false, (*visit).remove},
 		{"POST /campaigns/{campaign}/salesforce/{action}", false, (*visit).changeSync},
+		{"GET /campaigns/{campaign}/events", false, (*visit).events},
+		{"POST /campaigns/{campaign}/events", false, (*visit).saveEvent},
+		{"GET /campaigns/{campaign}/events/new", false, (*visit).newEvent},
+		{"POST /campaigns/{campaign}/events/sentence", false, (*visit).eventSentence},
+		{"POST /campaigns/{campaign}/events/try", false, (*visit).tryEvent},
+		{"GET /campaigns/{campaign}/events/activity", false, (*visit).eventActivity},
+		{"GET /campaigns/{campaign}/events/why", false, (*visit).why},
+		{"GET /campaigns/{campaign}/events/history", false, (*visit).eventHistory},
+		{"GET /campaigns/{campaign}/events/reviews", false, (*visit).eventReviews},
+		{"POST /campaigns/{campaign}/events/reviews/{action}", false, (*visit).decideReview},
+		{"GET /campaigns/{campaign}/events/installation", false, (*visit).flowProgress},
+		{"GET /campaigns/{campaign}/events/installation/by-hand", false, (*visit).flowManual},
+		{"POST /campaigns/{campaign}/events/installation/{action}", false, (*visit).changeFlow},
+		{"GET /campaigns/{campaign}/events/rules/{rule}", false, (*visit).editEvent},
+		{"POST /campaigns/{campaign}/events/rules/{rule}/{action}", false, (*visit).changeEvent},
 		{"GET /referral-link", false, (*visit).example},
 		{"GET /imports", false, (*visit).imports},
 		{"GET /imports/{import}", false, (*visit).showImport},

@@ -91,6 +91,9 @@ func (v *visit) showAttention(status int, found []problem) error {
 	if err != nil {
 		return err
 	}
+	if page.Reviews, err = v.openReviews(v.ctx(), c.ID); err != nil {
+		return err
+	}
 	for _, cause := range all {
 		page.Total += cause.Count
 	}

@@ -29,6 +29,36 @@ type homePage struct {
 	Campaigns   []bridge.Campaign
 	Imports     []importRow
 	Synced      []syncedRow
+	Tracked     []trackedRow
+}
+
+// trackedRow is a campaign with events to track.
+type trackedRow struct {
+	Campaign bridge.Campaign
+	On, All  int // events
+	Needs    int
+}
+
+// tracked returns the campaigns with events to track, without their names.
+func (v *visit) tracked(ctx context.Context) ([]trackedRow, error) {
+	sets, err := v.Events.Sets(ctx, v.acc())
+	if err != nil {
+		return nil, err
+	}
+	found := make([]trackedRow, len(sets))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for i, s := range sets {
+		found[i] = trackedRow{Campaign: bridge.Campaign{ID: s.Campaign, Name: string(s.Campaign)}, All: len(s.Rules)}
+		for _, r := range s.Rules {
+			if r.On {
+				found[i].On++
+			}
+		}
+		group.Go(func() (err error) { found[i].Needs, err = v.openReviews(ctx, s.Campaign); return err })
+	}
+	err = group.Wait()
+	return slices.DeleteFunc(found, func(r trackedRow) bool { return r.All == 0 && r.Needs == 0 }), err
 }
 
 // syncedRow is a campaign that is kept in Salesforce.
@@ -67,6 +97,17 @@ func named(rows []syncedRow, campaigns []bridge.Campaign) {
 	slices.SortFunc(rows, func(a, b syncedRow) int { return cmp.Compare(a.Campaign.Name, b.Campaign.Name) })
 }
 
+func nameTracked(rows []trackedRow, campaigns []bridge.Campaign) {
+	for i := range rows {
+		for _, c := range campaigns {
+			if c.ID == rows[i].Campaign.ID {
+				rows[i].Campaign = c
+			}
+		}
+	}
+	slices.SortFunc(rows, func(a, b trackedRow) int { return cmp.Compare(a.Campaign.Name, b.Campaign.Name) })
+}
+
 // home shows what is still to be set up, and then what goes on.
 func (v *visit) home() error {
 	var (
@@ -84,6 +125,7 @@ func (v *visit) home() error {
 	group.Go(func() (err error) { page.Connections, err = v.liveConnections(ctx); return err })
 	group.Go(func() (err error) { page.Campaigns, err = v.Campaigns.List(ctx, v.acc()); return err })
 	group.Go(func() (err error) { page.Synced, err = v.synced(ctx); return err })
+	group.Go(func() (err error) { page.Tracked, err = v.tracked(ctx); return err })
 	group.Go(func() (err error) { imports, err = v.Imports.List(ctx, v.acc(), "", "", 5); return err })
 	if err := group.Wait(); err != nil {
 		return err
@@ -91,6 +133,7 @@ func (v *visit) home() error {
 	page.Allowance = account.Allowance
 	page.Imports = rows(imports, page.Campaigns)
 	named(page.Synced, page.Campaigns)
+	nameTracked(page.Tracked, page.Campaigns)
 	page.Steps = steps(account, page.Connections, page.Campaigns, imports)
 	page.Ready = true
 	for _, s := range page.Steps {

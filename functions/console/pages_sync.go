@@ -46,8 +46,9 @@ type syncReports interface {
 type tabs struct {
 	Campaign bridge.Campaign
 	Tab      string
-	Page     string // of the tab "salesforce"
+	Page     string // of the tab
 	Needs    int    // records that need somebody
+	Reviews  int    // what needs somebody because of events to track
 }
 
 // tabs returns what is above a page of a campaign.
@@ -56,6 +57,9 @@ func (v *visit) tabs(c bridge.Campaign, tab string) (tabs, error) {
 	sync, err := v.Sync.Get(v.ctx(), v.acc(), c.ID)
 	if err == nil && sync.On {
 		t.Needs, err = v.Sync.Needs(v.ctx(), v.acc(), c.ID)
+	}
+	if err == nil {
+		t.Reviews, err = v.openReviews(v.ctx(), c.ID)
 	}
 	return t, err
 }
@@ -135,6 +139,9 @@ func (v *visit) showSync(status int, found []problem) error {
 	}
 	if health.Sync.On {
 		page.Needs = health.Causes
+	}
+	if page.Reviews, err = v.openReviews(v.ctx(), c.ID); err != nil {
+		return err
 	}
 	group, ctx := errgroup.WithContext(v.ctx())
 	var setup *provision.Status

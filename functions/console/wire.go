@@ -102,6 +102,14 @@ func newConsole(s settings, cloud aws.Config) *console {
 		Org:     func(c bridge.Connection) syncer.Org { return org(c, false) },
 		Changes: queue.Topic[syncer.Hint]{Client: messages, URL: s.changes}.Send, Jobs: queue.Topic[syncer.Job]{Client: messages, URL: s.runs}.Send,
 	}
+	tracked := conversion.Service{
+		Ledger: rows, Accounts: rows, Campaigns: rows, Connections: rows, Layouts: rows, Hero: onlooker{hero}, Jobs: deals, Budget: rations, Now: time.Now,
+		Org: func(c bridge.Connection) conversion.Console { return org(c, false) },
+		Listen: func(ctx context.Context, account bridge.AccountID, connection bridge.ConnectionID, wanted bool) error {
+			return conversion.Listen(ctx, rows, account, connection, wanted)
+		},
+		Install: flows.Ensure,
+	}
 	return &console{
 		BaseURL: s.baseURL, Simulator: s.simulator, Hero: origin(s.hero), Now: time.Now,
 		SignIns:     signin.Service{Store: rows, Issuer: newIssuer(s, secret)},
@@ -118,7 +126,9 @@ func newConsole(s settings, cloud aws.Config) *console {
 			Connections: rows, Reports: rows, Layout: rows.Layout, Installed: installed(flows, rows), Now: time.Now,
 			Org: func(c bridge.Connection) doctor.Org { return org(c, true) },
 		},
-		Sync: syncs,
+		Sync:   syncs,
+		Events: tracked,
+		Flows:  flows,
 		Fields: provision.Service{
 			Connections: rows, Rows: rows, Jobs: setups, Changed: syncs.Fields, Now: time.Now,
 			Org: func(c bridge.Connection) provision.Org { return org(c, false) },
