@@ -85,7 +85,10 @@ func (t *turn) catchUp(ctx context.Context, set bridge.RuleSet) (bridge.CatchUp,
 		if err != nil {
 			return c, err
 		}
-		if len(entries) > 0 {
+		if err := t.withdraw(ctx, set, entries); err != nil {
+			return c, err
+		}
+		if len(entries) > 0 && set.On() {
 			if _, err := t.look(ctx, []bridge.RuleSet{set}, dealsOf(entries), bridge.ByRules); err != nil {
 				return c, err
 			}
@@ -109,6 +112,24 @@ func (t *turn) catchUp(ctx context.Context, set bridge.RuleSet) (bridge.CatchUp,
 		}
 	}
 	return after(set, next, t.w.Now()), nil
+}
+
+// withdraw takes entries back whose rule was deleted. That needs nothing of Salesforce: it may be gone as well.
+func (t *turn) withdraw(ctx context.Context, set bridge.RuleSet, entries []bridge.Entry) error {
+	orphans := slices.DeleteFunc(slices.Clone(entries), func(e bridge.Entry) bool {
+		_, is := set.Rule(e.Rule)
+		return is
+	})
+	for _, deal := range dealsOf(orphans) {
+		of, err := t.w.Ledger.DealEntries(ctx, t.id, set.Campaign, deal)
+		if err != nil {
+			return err
+		}
+		if _, err := t.post(ctx, item{set: set, deal: bridge.Deal{ID: deal}, entries: of}, nil, bridge.ByRules); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // after is where catching up goes on behind a page. There are two rounds: a worker that has read the rules before they

@@ -164,10 +164,10 @@ func (s *Store) SaveCatchUp(ctx context.Context, set bridge.RuleSet) error {
 	update := "SET due = :due, rounds = :rounds, phase = :phase, #cursor = :cursor, step = :step"
 	values := map[string]any{":due": r.Due, ":rounds": r.Rounds, ":phase": r.Phase, ":cursor": r.Cursor, ":step": r.Step, ":version": set.Version, ":was": set.CatchUp.Step}
 	if r.Shard != "" {
-		update += ", shard = :shard, dueAt = :due"
+		update += ", #shard = :shard, dueAt = :due"
 		values[":shard"] = r.Shard
 	} else {
-		update += " REMOVE shard, dueAt"
+		update += " REMOVE #shard, dueAt"
 	}
 	bound, err := bind(values)
 	if err != nil {
@@ -175,7 +175,7 @@ func (s *Store) SaveCatchUp(ctx context.Context, set bridge.RuleSet) error {
 	}
 	_, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.table, Key: ruleSetKey(set.Account, set.Campaign).attributes(), UpdateExpression: &update,
-		ConditionExpression: pointer("version = :version AND step = :was"), ExpressionAttributeNames: map[string]string{"#cursor": "cursor"},
+		ConditionExpression: pointer("version = :version AND step = :was"), ExpressionAttributeNames: map[string]string{"#cursor": "cursor", "#shard": "shard"},
 		ExpressionAttributeValues: bound,
 	})
 	return meaning(op, err)

@@ -45,6 +45,7 @@ type day struct {
 	messages bool // nothing but messages tells of changes: none is lost, and whatever sends none is followed by one that does
 	agenda   []event
 	deals    []string
+	removed  []string
 	most     map[string]decimal.Decimal // the highest amount that each deal ever had
 	result   *Result
 }
@@ -134,8 +135,10 @@ func (d *day) change(ctx context.Context) error {
 		return d.dropRole(ctx, deal)
 	case n < 95:
 		return d.makePrimary(ctx, deal)
-	case n < 97:
+	case n < 96:
 		return d.remove(ctx, deal)
+	case n < 98:
+		return d.undelete()
 	default:
 		return d.merge(ctx)
 	}
@@ -261,6 +264,22 @@ func (d *day) remove(ctx context.Context, deal string) error {
 		return err
 	}
 	d.deals = slices.DeleteFunc(d.deals, func(id string) bool { return id == deal })
+	d.removed = append(d.removed, deal)
+	d.told(deal)
+	return nil
+}
+
+// undelete takes a deal out of the recycle bin again.
+func (d *day) undelete() error {
+	if len(d.removed) == 0 {
+		return nil
+	}
+	deal := d.removed[0]
+	if err := d.w.org.Undelete(deal); err != nil {
+		return err
+	}
+	d.removed = d.removed[1:]
+	d.deals = append(d.deals, deal)
 	d.told(deal)
 	return nil
 }
@@ -294,13 +313,14 @@ func (d *day) meddle(ctx context.Context) error {
 	}
 	rule := set.Rules[w.roll(len(set.Rules))]
 	later := w.Now().Add(time.Duration(1+w.roll(300)) * time.Minute)
-	before := w.faults.now()
-	w.faults.set(weather{})
-	defer w.faults.set(before)
+	w.faults.pause(true)
+	defer w.faults.pause(false)
 	d.result.Meddled++
 	switch w.roll(4) {
 	case 0:
 		d.plan(later, func(ctx context.Context) error {
+			w.faults.pause(true)
+			defer w.faults.pause(false)
 			return d.ifThere(w.service.Switch(ctx, account, campaign, rule.ID, "Dana", true))
 		})
 		return d.ifThere(w.service.Switch(ctx, account, campaign, rule.ID, "Dana", false))
@@ -312,9 +332,8 @@ func (d *day) meddle(ctx context.Context) error {
 		return d.ifThere(w.service.Move(ctx, account, campaign, rule.ID, "Dana", 1-2*w.roll(2)))
 	default:
 		d.plan(later, func(ctx context.Context) error {
-			before := w.faults.now()
-			w.faults.set(weather{})
-			defer w.faults.set(before)
+			w.faults.pause(true)
+			defer w.faults.pause(false)
 			draft := draftOf(rule)
 			draft.On = true
 			_, err := w.service.Add(ctx, account, campaign, "Dana", draft)

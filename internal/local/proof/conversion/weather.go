@@ -26,6 +26,7 @@ type faults struct {
 
 	mu       sync.Mutex
 	weather  weather
+	paused   bool      // nothing goes wrong just now
 	orgDown  time.Time // until then nothing works there
 	advances map[string]int
 	lost     int // answers of calls that were carried out
@@ -37,6 +38,13 @@ func (f *faults) set(w weather) {
 	defer f.mu.Unlock()
 	f.weather = w
 	f.w.org.SetFault(f.org)
+}
+
+// pause lets nothing go wrong, or goes on.
+func (f *faults) pause(on bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.paused = on
 }
 
 func (f *faults) now() weather {
@@ -60,7 +68,10 @@ func (f *faults) hero(r *http.Request) *simhero.Fault {
 	var fault *simhero.Fault
 	done := true
 	percent := f.weather.hero
-	if moves(r) {
+	switch {
+	case f.paused:
+		percent = 0
+	case moves(r):
 		percent *= 2 // what matters most has the worst of it
 	}
 	if f.w.roll(100) < percent {
@@ -136,6 +147,9 @@ func (f *faults) org(r *http.Request) *simorg.Fault {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.paused {
+		return nil
+	}
 	if f.w.Now().Before(f.orgDown) {
 		return &simorg.Fault{Status: 503, HTML: true}
 	}

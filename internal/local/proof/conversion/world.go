@@ -82,12 +82,12 @@ type message struct {
 	tries int // times that it was taken
 }
 
-func newWorld(ctx context.Context, random *rand.Rand, plant Plant, contacts []simorg.Contact) (*world, error) {
+func newWorld(ctx context.Context, random *rand.Rand, plant Plant, allowance int) (*world, error) {
 	w := &world{clock: clock{now: began}, random: random, plant: plant, logs: &lines{}}
-	w.org = simorg.New(simorg.Options{Origin: orgOrigin, Now: w.Now, Contacts: contacts, DailyRequests: 10_000_000})
+	w.org = simorg.New(simorg.Options{Origin: orgOrigin, Now: w.Now, Contacts: people(), DailyRequests: 10_000_000})
 	w.faults.w = w
 	w.hero = simhero.New(simhero.Options{
-		Now: w.Now, Seed: random.Uint64(), Limit: 1_000_000, Faults: w.faults.hero,
+		Now: w.Now, Seed: random.Uint64(), Limit: allowance, Faults: w.faults.hero,
 		Lists: []simhero.List{
 			{UUID: string(three), Name: "Three steps", Events: 3, URL: "https://www.example.com/join"},
 			{UUID: string(two), Name: "Two steps", Events: 2, URL: "https://www.example.com/join"},
@@ -100,7 +100,7 @@ func newWorld(ctx context.Context, random *rand.Rand, plant Plant, contacts []si
 	}
 	w.store = &diary{Store: store.New(db, "table", plain{}).WithClock(w.Now)}
 	w.wire()
-	return w, w.seed(ctx)
+	return w, w.seed(ctx, allowance)
 }
 
 func (w *world) wire() {
@@ -134,8 +134,8 @@ func (w *world) wire() {
 }
 
 // seed writes what a customer has set up.
-func (w *world) seed(ctx context.Context) error {
-	a := bridge.Account{ID: account, Name: "Acme", Token: bridge.NewSecret(w.hero.Token()), TokenAt: began, Allowance: 100_000, CreatedAt: began}
+func (w *world) seed(ctx context.Context, allowance int) error {
+	a := bridge.Account{ID: account, Name: "Acme", Token: bridge.NewSecret(w.hero.Token()), TokenAt: began, Allowance: allowance, CreatedAt: began}
 	if err := w.store.CreateAccount(ctx, a, bridge.Person{Issuer: "https://issuer.example", Subject: "dana", Name: "Dana Reeve"}); err != nil {
 		return err
 	}
