@@ -254,6 +254,14 @@ type Match struct {
 	Version    int
 }
 
+// DealPage is a page of deals that have changed.
+type DealPage struct {
+	Moved   []SalesforceID // those of which the org's history tells
+	Others  []SalesforceID // those whose roles have changed, and those that were deleted
+	Changes int            // rows of the history
+	Next    string         // where the next page begins; empty after the last
+}
+
 // Watch is how the deals of a connection are watched besides the messages.
 type Watch struct {
 	Account    AccountID
@@ -271,6 +279,7 @@ type Watch struct {
 	Columns  DealColumns
 	LookedAt time.Time // when Columns was found
 
+	Missing     int       // windows in a row in which deals changed and no message came
 	SilentSince time.Time // messages have not come since, although deals changed; zero if all is well
 	Tries       int       // failures in a row
 	Problem     string    // why the last step failed: words for a person; empty if it did not
@@ -295,6 +304,7 @@ type Window struct {
 	Changes    int // that the org's history has
 	Deals      int // that were judged because of them
 	Found      int // entries that were not what they should be, and were put right
+	Missed     int // of them, those of deals whose stage or amount had changed: a message should have told
 	ClosedAt   time.Time
 }
 

@@ -26,9 +26,8 @@ type dealReader interface {
 }
 
 type dealFinder interface {
-	// DealChanges returns a page of the deals that have changed, or whose roles have, from one time and before another, how
-	// many changes of stage, amount and so on these are, and where the next page begins; "" after the last.
-	DealChanges(ctx context.Context, from, to time.Time, page string) (deals []bridge.SalesforceID, changes int, next string, err error)
+	// DealChanges returns a page of the deals that have changed, or whose roles have, from one time and before another.
+	DealChanges(ctx context.Context, from, to time.Time, page string) (bridge.DealPage, error)
 	// DealsThrough returns a page of the deals that were seen in a stage since a time, and where the next page begins.
 	DealsThrough(ctx context.Context, stage string, since time.Time, page string) (deals []bridge.SalesforceID, next string, err error)
 }

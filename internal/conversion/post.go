@@ -3,6 +3,7 @@ package conversion
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -136,6 +137,7 @@ func (t *turn) reckon(ctx context.Context, i item, drafts []draft) (Commit, int,
 			return Commit{}, 0, err
 		}
 	}
+	was := maps.Clone(effects.was)
 	for _, old := range i.entries {
 		if _, is := i.set.Rule(old.Rule); is {
 			continue
@@ -152,7 +154,7 @@ func (t *turn) reckon(ctx context.Context, i item, drafts []draft) (Commit, int,
 		}
 	}
 	c.Effects = effects.changed()
-	if err := t.review(ctx, i, &c, effects.was); err != nil {
+	if err := t.review(ctx, i, &c, was); err != nil {
 		return Commit{}, 0, err
 	}
 	return c, changed, nil

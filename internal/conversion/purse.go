@@ -13,10 +13,14 @@ type purse struct {
 	lease budget.Lease
 	left  int
 	told  int // calls left, as ReferralHero said last; 0 if it did not
+	want  int // calls that this turn may still make
 }
 
-// handful is how many calls a turn leases at a time. One deal takes about three; what is not used is lost for an hour.
-const handful = 3
+// One deal takes about three calls. They are leased some at a time; what is not used is lost for an hour.
+const (
+	callsPerDeal = 3
+	mostLeased   = 30
+)
 
 // ticket takes one call from the budget. What keeps us from calling is a stop, and stays so for the rest of the turn.
 func (t *turn) ticket(ctx context.Context) error {
@@ -42,7 +46,7 @@ func (t *turn) ticket(ctx context.Context) error {
 			return err
 		}
 	}
-	lease, err := t.w.Budget.Lease(ctx, t.id, budget.ReferralHero, t.account.Allowance, budget.Live, handful)
+	lease, err := t.w.Budget.Lease(ctx, t.id, budget.ReferralHero, t.account.Allowance, budget.Live, min(max(t.purse.want, callsPerDeal), mostLeased))
 	switch kind := bridge.KindOf(err); {
 	case kind == bridge.Throttled:
 		return t.shut(&stop{reason: hourUsedUp, wait: bridge.AfterOf(err, time.Minute), err: err})
@@ -51,7 +55,7 @@ func (t *turn) ticket(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	t.purse = purse{lease: lease, left: lease.Calls - 1}
+	t.purse = purse{lease: lease, left: lease.Calls - 1, want: t.purse.want - lease.Calls}
 	return nil
 }
 

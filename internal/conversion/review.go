@@ -39,12 +39,13 @@ func aboutDeal(kind bridge.ReviewKind, e bridge.Entry) bridge.Review {
 
 // review adds to a commit what people have to be told of, or need not be told any more: referrals that were moved for
 // deals which do not stand any more, amounts that were told and belong to nobody now, amounts in another currency; and
-// what was planned and is dropped.
+// what was planned and is dropped. was are the effects that deals bear on; what a deleted rule takes back is what
+// somebody wanted.
 func (t *turn) review(ctx context.Context, i item, c *Commit, was map[bridge.EffectID]bridge.Effect) error {
 	var wishes []wish
 	for _, e := range c.Effects {
-		before := was[e.EffectID]
-		if e.Kind != bridge.EffectSpend && asked(before) != asked(e) && e.State == bridge.EffectDone && e.Ours && moved(e) {
+		before, because := was[e.EffectID]
+		if because && e.Kind != bridge.EffectSpend && asked(before) != asked(e) && e.State == bridge.EffectDone && e.Ours && moved(e) {
 			r := aboutEffect(bridge.ReviewReversed, e)
 			r.Deal = i.deal.ID
 			wishes = append(wishes, wish{r, !asked(e)})
@@ -75,28 +76,22 @@ func (t *turn) review(ctx context.Context, i item, c *Commit, was map[bridge.Eff
 // else. The total spend is right nevertheless; a reward that the amount has released is not taken back.
 func (t *turn) misplaced(ctx context.Context, i item, c Commit) ([]wish, error) {
 	changed, there := false, bridge.SubscriberID("")
+	whose := func(e bridge.Entry) {
+		if e.Trigger == bridge.TotalSpend && e.Reason == "" && len(e.Shares) == 1 {
+			there = e.Shares[0].Subscriber
+		}
+	}
 	for _, e := range i.entries {
-		at := slices.IndexFunc(c.Entries, func(n bridge.Entry) bool { return n.Rule == e.Rule })
-		gone := slices.ContainsFunc(c.Gone, func(g bridge.Entry) bool { return g.Rule == e.Rule })
-		next := e
-		if at >= 0 {
-			next = c.Entries[at]
+		if !slices.ContainsFunc(c.Entries, func(n bridge.Entry) bool { return n.Rule == e.Rule }) {
+			whose(e)
 		}
-		if e.Trigger != bridge.TotalSpend {
-			continue
-		}
-		changed = changed || gone || e.Facts != next.Facts
-		if !gone && next.Reason == "" && len(next.Shares) == 1 {
-			there = next.Shares[0].Subscriber
-		}
+	}
+	for _, e := range c.Entries {
+		changed = changed || e.Trigger == bridge.TotalSpend && e.Facts != entryOf(i.entries, e.Rule).Facts
+		whose(e)
 	}
 	if !changed {
 		return nil, nil
-	}
-	for _, e := range c.Entries {
-		if e.Version == 0 && e.Trigger == bridge.TotalSpend && e.Reason == "" && len(e.Shares) == 1 {
-			there = e.Shares[0].Subscriber
-		}
 	}
 	paid, err := t.w.Ledger.Paid(ctx, t.id, i.set.Campaign, i.deal.ID)
 	if err != nil {

@@ -123,6 +123,9 @@ type item struct {
 // was done until then is done.
 func (t *turn) look(ctx context.Context, sets []bridge.RuleSet, ids []bridge.SalesforceID, prompt bridge.Prompt) (found, error) {
 	var sum found
+	if len(ids) == 0 {
+		return sum, nil
+	}
 	if err := t.open(ctx, sets[0].Connection); err != nil {
 		return sum, err
 	}
@@ -189,6 +192,7 @@ func (t *turn) update(ctx context.Context, set bridge.RuleSet, deals []bridge.De
 	if err != nil {
 		return 0, err
 	}
+	t.purse.want = callsPerDeal * len(items)
 	changed := 0
 	for _, i := range items {
 		if late(ctx) {

@@ -12,7 +12,6 @@ const (
 	pollBack   = 5 * time.Minute // windows overlap by that much: a change is seen when it is committed, which may be after its time
 	pollShort  = time.Minute     // a window ends that long ago
 	checkEvery = 24 * time.Hour
-	grace      = 20 * time.Minute // for a message, until it counts as missing
 )
 
 // watch does the next steps of watching a connection: a poll if one is due, else the daily check. Each step is written
@@ -78,19 +77,24 @@ func (t *turn) poll(ctx context.Context, v bridge.Watch, sets []bridge.RuleSet) 
 		v.Window = bridge.Window{Account: v.Account, Connection: v.Connection, From: v.Closed.Add(-pollBack), To: t.w.Now().Add(-pollShort)}
 		v.Page = ""
 	}
-	deals, changes, next, err := t.org.DealChanges(ctx, v.Window.From, v.Window.To, v.Page)
+	page, err := t.org.DealChanges(ctx, v.Window.From, v.Window.To, v.Page)
 	if err != nil {
 		return v, false, ofOrg(err)
 	}
-	came, err := t.look(ctx, sets, deals, bridge.ByPoll)
+	moved, err := t.look(ctx, sets, page.Moved, bridge.ByPoll)
 	if err != nil {
 		return v, false, err
 	}
-	v.Window.Changes += changes
-	v.Window.Deals += came.deals
-	v.Window.Found += came.changed
-	v.Page, v.Tries, v.Problem = next, 0, ""
-	if next != "" {
+	others, err := t.look(ctx, sets, page.Others, bridge.ByPoll)
+	if err != nil {
+		return v, false, err
+	}
+	v.Window.Changes += page.Changes
+	v.Window.Deals += moved.deals + others.deals
+	v.Window.Found += moved.changed + others.changed
+	v.Window.Missed += moved.changed
+	v.Page, v.Tries, v.Problem = page.Next, 0, ""
+	if page.Next != "" {
 		err := t.w.Ledger.SaveWatch(ctx, v)
 		v.Version++
 		return v, true, err
@@ -106,7 +110,8 @@ func (t *turn) poll(ctx context.Context, v bridge.Watch, sets []bridge.RuleSet) 
 	return v, due(v.CheckAt, t.w.Now()), err
 }
 
-// listen finds out whether messages still come: if the org's history has changes that no message told of, they do not.
+// listen finds out whether messages still come: if the org's history has changes that no message told of, twice in a row,
+// they do not. Once may be a message that is on its way.
 func (t *turn) listen(ctx context.Context, v bridge.Watch, closed bridge.Window) (bridge.Watch, error) {
 	if t.w.LastMessage == nil {
 		return v, nil
@@ -115,10 +120,12 @@ func (t *turn) listen(ctx context.Context, v bridge.Watch, closed bridge.Window)
 	switch {
 	case err != nil:
 		return v, err
-	case since.IsZero() || last.After(v.SilentSince) && !v.SilentSince.IsZero():
-		v.SilentSince = time.Time{} // none can come, or one came
-	case v.SilentSince.IsZero() && closed.Found > 0 && last.Before(closed.From) && since.Before(closed.From.Add(-grace)):
-		v.SilentSince = closed.From
+	case since.IsZero(), since.After(closed.From), last.After(closed.From):
+		v.Missing, v.SilentSince = 0, time.Time{} // none can have come, or one has
+	case closed.Missed > 0:
+		if v.Missing++; v.Missing >= 2 && v.SilentSince.IsZero() {
+			v.SilentSince = closed.From
+		}
 	}
 	return v, nil
 }

@@ -440,23 +440,26 @@ func (p place) beyond(column string) string {
 
 // DealChanges returns the opportunities that have changed from one time and before another, page by page: those of which
 // the org's history has a change of stage, amount, probability or close date, those whose contact roles have changed, and
-// those that were deleted. changes counts the first kind. next is where the next page begins; "" after the last. A page
-// takes one call of the API.
-func (c *Client) DealChanges(ctx context.Context, from, to time.Time, page string) (deals []bridge.SalesforceID, changes int, next string, err error) {
+// those that were deleted. A page takes one call of the API.
+func (c *Client) DealChanges(ctx context.Context, from, to time.Time, page string) (bridge.DealPage, error) {
 	const op = "salesforce.DealChanges"
+	var found bridge.DealPage
 	places := []place{{}, {}, {}}
 	if page != "" {
 		if err := json.Unmarshal([]byte(page), &places); err != nil || len(places) != 3 {
-			return nil, 0, "", bridge.E(op, bridge.Internal, errUnreadable)
+			return found, bridge.E(op, bridge.Internal, errUnreadable)
 		}
 	}
 	seen := map[bridge.SalesforceID]bool{}
 	counts := make([]int, len(places))
 	var queries []inquiry
-	for i, kind := range []struct{ opening, column string }{
-		{"SELECT Id, OpportunityId, CreatedDate FROM OpportunityHistory WHERE CreatedDate", "CreatedDate"},
-		{"SELECT Id, OpportunityId, SystemModstamp FROM OpportunityContactRole WHERE SystemModstamp", "SystemModstamp"},
-		{"SELECT Id, SystemModstamp FROM Opportunity WHERE IsDeleted = true AND SystemModstamp", "SystemModstamp"},
+	for i, kind := range []struct {
+		opening, column string
+		deals           *[]bridge.SalesforceID
+	}{
+		{"SELECT Id, OpportunityId, CreatedDate FROM OpportunityHistory WHERE CreatedDate", "CreatedDate", &found.Moved},
+		{"SELECT Id, OpportunityId, SystemModstamp FROM OpportunityContactRole WHERE SystemModstamp", "SystemModstamp", &found.Others},
+		{"SELECT Id, SystemModstamp FROM Opportunity WHERE IsDeleted = true AND SystemModstamp", "SystemModstamp", &found.Others},
 	} {
 		if places[i].Done {
 			continue
@@ -468,24 +471,26 @@ func (c *Client) DealChanges(ctx context.Context, from, to time.Time, page strin
 			places[i].At, places[i].ID = literal(r.at()), string(r.ID)
 			if id := r.deal(); !seen[id] {
 				seen[id] = true
-				deals = append(deals, id)
+				*kind.deals = append(*kind.deals, id)
 			}
 			return nil
 		})})
 	}
 	if err := c.inquire(ctx, op, queries...); err != nil {
-		return nil, 0, "", err
+		return bridge.DealPage{}, err
 	}
 	more := false
 	for i := range places {
 		places[i].Done = places[i].Done || counts[i] < mostChanges
 		more = more || !places[i].Done
 	}
+	found.Changes = counts[0]
 	if !more {
-		return deals, counts[0], "", nil
+		return found, nil
 	}
 	text, err := json.Marshal(places)
-	return deals, counts[0], string(text), bridge.E(op, bridge.Internal, err)
+	found.Next = string(text)
+	return found, bridge.E(op, bridge.Internal, err)
 }
 
 // change is a row of any of the three kinds.

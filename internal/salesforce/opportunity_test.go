@@ -274,13 +274,16 @@ func TestDealChangesArePagedWithoutAGap(t *testing.T) {
 	var all []bridge.SalesforceID
 	changes, pages, page := 0, 0, ""
 	for {
-		deals, n, next, err := d.DealChanges(ctx, from, d.now, page)
+		found, err := d.DealChanges(ctx, from, d.now, page)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, deals...)
-		changes, pages, page = changes+n, pages+1, next
-		if next == "" {
+		all = append(append(all, found.Moved...), found.Others...)
+		changes, pages, page = changes+found.Changes, pages+1, found.Next
+		if pages == 1 && !slices.Equal(found.Moved, []bridge.SalesforceID{first}) {
+			t.Errorf("moved: %v, want the first only", found.Moved)
+		}
+		if page == "" {
 			break
 		}
 	}
@@ -292,10 +295,10 @@ func TestDealChangesArePagedWithoutAGap(t *testing.T) {
 			t.Errorf("%s is missing", want)
 		}
 	}
-	if _, n, _, err := d.DealChanges(ctx, start.Add(-time.Hour), start, ""); err != nil || n != 0 {
-		t.Errorf("before everything: %d changes, %v", n, err)
+	if found, err := d.DealChanges(ctx, start.Add(-time.Hour), start, ""); err != nil || found.Changes != 0 {
+		t.Errorf("before everything: %+v, %v", found, err)
 	}
-	if _, _, _, err := d.DealChanges(ctx, start, from, "nonsense"); bridge.KindOf(err) != bridge.Internal {
+	if _, err := d.DealChanges(ctx, start, from, "nonsense"); bridge.KindOf(err) != bridge.Internal {
 		t.Errorf("a page that is none: %v", err)
 	}
 }

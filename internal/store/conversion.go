@@ -46,6 +46,7 @@ type watchRecord struct {
 	CheckPage   string            `dynamodbav:"checkPage,omitempty"`
 	Columns     dealColumnsRecord `dynamodbav:"columns"`
 	LookedAt    int64             `dynamodbav:"lookedAt,omitempty"`
+	Missing     int               `dynamodbav:"missing,omitempty"`
 	SilentSince int64             `dynamodbav:"silentSince,omitempty"`
 	Tries       int               `dynamodbav:"tries,omitempty"`
 	Problem     string            `dynamodbav:"problem,omitempty"`
@@ -70,12 +71,13 @@ type windowRow struct {
 	Changes  int   `dynamodbav:"changes,omitempty"`
 	Deals    int   `dynamodbav:"deals,omitempty"`
 	Found    int   `dynamodbav:"found,omitempty"`
+	Missed   int   `dynamodbav:"missed,omitempty"`
 	ClosedAt int64 `dynamodbav:"closedAt,omitempty"`
 	Expires  int64 `dynamodbav:"expires,omitempty"`
 }
 
 func newWindow(w bridge.Window) windowRow {
-	r := windowRow{Check: w.Check, From: millis(w.From), To: millis(w.To), Changes: w.Changes, Deals: w.Deals, Found: w.Found, ClosedAt: millis(w.ClosedAt)}
+	r := windowRow{Check: w.Check, From: millis(w.From), To: millis(w.To), Changes: w.Changes, Deals: w.Deals, Found: w.Found, Missed: w.Missed, ClosedAt: millis(w.ClosedAt)}
 	if !w.ClosedAt.IsZero() {
 		r.Expires = w.ClosedAt.Add(yearAndABit).Unix()
 	}
@@ -89,14 +91,14 @@ func (r windowRow) noun(account bridge.AccountID, connection bridge.ConnectionID
 	}
 	return bridge.Window{
 		Account: account, Connection: connection, Check: r.Check, From: fromMillis(r.From), To: fromMillis(r.To), Changes: r.Changes, Deals: r.Deals,
-		Found: r.Found, ClosedAt: fromMillis(r.ClosedAt),
+		Found: r.Found, Missed: r.Missed, ClosedAt: fromMillis(r.ClosedAt),
 	}
 }
 
 func newWatchRecord(w bridge.Watch) watchRecord {
 	r := watchRecord{
 		Closed: millis(w.Closed), Window: newWindow(w.Window), Page: w.Page, PollAt: millis(w.PollAt), CheckAt: millis(w.CheckAt), Check: newWindow(w.Check),
-		CheckPage: w.CheckPage, Columns: dealColumnsRecord(w.Columns), LookedAt: millis(w.LookedAt), SilentSince: millis(w.SilentSince), Tries: w.Tries,
+		CheckPage: w.CheckPage, Columns: dealColumnsRecord(w.Columns), LookedAt: millis(w.LookedAt), Missing: w.Missing, SilentSince: millis(w.SilentSince), Tries: w.Tries,
 		Problem: w.Problem, Version: w.Version + 1,
 	}
 	for _, at := range []int64{r.PollAt, r.CheckAt} {
@@ -117,7 +119,7 @@ func (s *Store) Watch(ctx context.Context, account bridge.AccountID, connection 
 	return bridge.Watch{
 		Account: account, Connection: connection, Closed: fromMillis(r.Closed), Window: r.Window.noun(account, connection), Page: r.Page,
 		PollAt: fromMillis(r.PollAt), CheckAt: fromMillis(r.CheckAt), Check: r.Check.noun(account, connection), CheckPage: r.CheckPage,
-		Columns: bridge.DealColumns(r.Columns), LookedAt: fromMillis(r.LookedAt), SilentSince: fromMillis(r.SilentSince), Tries: r.Tries,
+		Columns: bridge.DealColumns(r.Columns), LookedAt: fromMillis(r.LookedAt), Missing: r.Missing, SilentSince: fromMillis(r.SilentSince), Tries: r.Tries,
 		Problem: r.Problem, Version: r.Version,
 	}, nil
 }
