@@ -261,11 +261,16 @@ func (v *visit) saveEvent() error {
 	return nil
 }
 
-// added reports whether the very event was added a moment ago: the form was sent twice.
+// twice is how soon after it was added an event counts as sent twice, and not as another one of the same name.
+const twice = 15 * time.Minute
+
+// added reports whether this very event was added a moment ago: the form was sent twice.
 func (v *visit) added(campaign bridge.CampaignID, d conversion.Draft) bool {
-	set, err := v.Events.Rules(v.ctx(), v.acc(), campaign)
-	return err == nil && slices.ContainsFunc(set.Rules, func(r bridge.Rule) bool {
-		return r.Name == strings.TrimSpace(d.Name) && r.Stage == d.Stage && r.Trigger == d.Trigger && v.Now().Sub(r.From) < 15*time.Minute
+	edits, err := v.Events.Edits(v.ctx(), v.acc(), campaign, "", 5)
+	return err == nil && slices.ContainsFunc(edits, func(e bridge.RuleEdit) bool {
+		r := e.After
+		return e.What == "added" && e.Who == v.session.Person.Name && v.Now().Sub(e.At) < twice &&
+			r != nil && r.Name == strings.TrimSpace(d.Name) && r.Stage == d.Stage && r.Trigger == d.Trigger
 	})
 }
 
