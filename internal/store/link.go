@@ -33,6 +33,7 @@ type linkRecord struct {
 	Points    int            `dynamodbav:"points"`
 	People    int            `dynamodbav:"people"`
 	Referrer  string         `dynamodbav:"referrer,omitempty"`
+	Merged    bool           `dynamodbav:"merged,omitempty"`
 	Gone      bool           `dynamodbav:"gone,omitempty"`
 	Problem   *refusalRecord `dynamodbav:"problem,omitempty"`
 	Version   int            `dynamodbav:"version"`
@@ -52,7 +53,7 @@ func newLinkRecord(l syncer.Link) linkRecord {
 	r := linkRecord{
 		Sort: linkKey(l.Account, l.Campaign, l.Subscriber).sk, Home: l.Home, Target: string(l.Target), Record: string(l.Record), Parent: string(l.Parent),
 		Print: l.Print, Turn: l.Turn, Load: l.Load, WrittenAt: millis(l.WrittenAt), Why: l.Why, LastRef: millis(l.LastRef), Referrals: l.Referrals,
-		Points: l.Points, People: l.People, Referrer: string(l.Referrer), Gone: l.Gone, Version: l.Version + 1,
+		Points: l.Points, People: l.People, Referrer: string(l.Referrer), Merged: l.Merged, Gone: l.Gone, Version: l.Version + 1,
 	}
 	if p := l.Problem; p.Cause != "" {
 		r.Problem = &refusalRecord{p.Cause, p.Code, p.Field, p.Said, p.Tries, millis(p.Since), millis(p.LastTry)}
@@ -65,7 +66,7 @@ func (r linkRecord) noun(account bridge.AccountID, campaign bridge.CampaignID) s
 		Account: account, Campaign: campaign, Subscriber: bridge.SubscriberID(strings.TrimPrefix(r.Sort, links)), Home: r.Home, Target: bridge.Target(r.Target),
 		Record: bridge.SalesforceID(r.Record), Parent: bridge.SalesforceID(r.Parent), Print: r.Print, Turn: r.Turn, Load: r.Load,
 		WrittenAt: fromMillis(r.WrittenAt), Why: r.Why, LastRef: fromMillis(r.LastRef), Referrals: r.Referrals, Points: r.Points, People: r.People,
-		Referrer: bridge.SubscriberID(r.Referrer), Gone: r.Gone, Version: r.Version,
+		Referrer: bridge.SubscriberID(r.Referrer), Merged: r.Merged, Gone: r.Gone, Version: r.Version,
 	}
 	if p := r.Problem; p != nil {
 		l.Problem = syncer.Problem{Cause: p.Cause, Code: p.Code, Field: p.Field, Said: p.Said, Tries: p.Tries, Since: fromMillis(p.Since), LastTry: fromMillis(p.LastTry)}

@@ -182,8 +182,9 @@ func (s *Store) Count(ctx context.Context, account bridge.AccountID, campaign br
 	}
 	_, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.table, Key: dayKey(account, campaign, at).attributes(),
-		UpdateExpression: pointer("SET expires = :expires, lastAt = :at ADD written :written, created :created, equal :equal, refused :refused, " +
+		UpdateExpression: pointer("SET expires = :expires, lastAt = :at ADD written :written, created :created, #equal :equal, refused :refused, " +
 			"skipped :skipped, gone :gone, heroCalls :hero, orgCalls :org, hints :hints"),
+		ExpressionAttributeNames:  map[string]string{"#equal": "equal"}, // a reserved word
 		ExpressionAttributeValues: values,
 	})
 	return meaning(op, err)

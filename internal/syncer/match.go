@@ -147,6 +147,8 @@ func (b *bench) match(ctx context.Context, strangers []*item, found *matches) er
 			b.adopt(it, *record)
 		case it.gone:
 			it.skipped = neverThere
+		case it.link.Merged:
+			it.merged()
 		case b.sync.LinkOnly:
 			it.skipped = noRecord
 		case !b.layout(b.sync.Target).Visible.Has(bridge.SubscriberKey):

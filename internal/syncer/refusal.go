@@ -104,5 +104,7 @@ var words = map[string]advice{
 	"INVALID_FIELD_FOR_INSERT_UPDATE": {title: "A field may not be written by the connected user", setup: "Permission Sets",
 		fix: "Repair the fields on the campaign's Salesforce page.", who: "An administrator of the org"},
 	otherSubscriber: {title: "The contact with this e-mail address belongs to another subscriber", fix: "Clear the SUB_ID of the contact if it is not that subscriber's any more, then retry.", who: "Whoever may edit the contact"},
-	keyHidden:       {title: "No record can be made while SUB_ID is hidden", fix: "Repair the fields on the campaign's Salesforce page.", who: "An administrator of the org"},
+	mergedAway: {title: "The contact was merged into another subscriber's", fix: "Nothing, if both are one person: a record has room for one subscriber. " +
+		"Else give this subscriber's address to a contact of its own, then retry.", who: "Whoever may edit the contacts"},
+	keyHidden: {title: "No record can be made while SUB_ID is hidden", fix: "Repair the fields on the campaign's Salesforce page.", who: "An administrator of the org"},
 }

@@ -316,8 +316,7 @@ func (f *finding) find(ctx context.Context, items []*item) (strangers []*item, e
 		case !there:
 			lost = append(lost, it)
 		case whose[record.ID]:
-			it.link.Record, it.link.Parent, it.link.Print = "", "", ""
-			it.problem = &Problem{Cause: otherSubscriber, Code: otherSubscriber}
+			it.merged()
 		default:
 			f.b.differ(it, record)
 		}
@@ -407,8 +406,9 @@ func (f *finding) follow(ctx context.Context, lost []*item) (strangers []*item, 
 			record, there := fates.records[fates.of[ids[i]].Next]
 			it.link.Record, it.link.Parent, it.link.Print, it.moved = "", "", "", true
 			switch {
-			case end.others:
-				it.problem = &Problem{Cause: otherSubscriber, Code: otherSubscriber}
+			case end.others: // but there may be another one with the address by now
+				it.link.Merged = true
+				strangers = append(strangers, it)
 			case there:
 				it.link.Record, it.link.Target = record.ID, record.Target
 				f.b.value(it)

@@ -74,6 +74,7 @@ type Link struct {
 	Points     int                 // as last read
 	People     int                 // confirmed referrals, as last read
 	Referrer   bridge.SubscriberID // who referred the subscriber; may be empty
+	Merged     bool                // the record was made one with another subscriber's: none is made in its place
 	Gone       bool                // ReferralHero has the subscriber no more; the record's fields were cleared
 	Problem    Problem             // why Salesforce has not got what it should have; empty if it has
 	Version    int                 // as read; 0 if there is no item yet
@@ -83,7 +84,7 @@ type Link struct {
 // the place among those that need attention, which is to be given up.
 func (l Link) in(s Sync) Link {
 	if home := s.home(); l.Home != home {
-		l.Home, l.Target, l.Record, l.Parent, l.Print, l.Turn, l.Load, l.WrittenAt, l.Why = home, "", "", "", "", 0, "", time.Time{}, ""
+		l.Home, l.Target, l.Record, l.Parent, l.Print, l.Turn, l.Load, l.WrittenAt, l.Why, l.Merged = home, "", "", "", "", 0, "", time.Time{}, "", false
 	}
 	return l
 }

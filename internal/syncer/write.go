@@ -203,8 +203,14 @@ func (p *batch) lose(it *item) {
 	if it.gone {
 		return
 	}
-	it.link.Record, it.link.Parent, it.link.Print = "", "", ""
-	it.problem = &Problem{Cause: otherSubscriber, Code: otherSubscriber}
+	it.merged()
+}
+
+// merged notes that an item's record was made one with another subscriber's. Whoever did that does not want a second record, so
+// none is made.
+func (it *item) merged() {
+	it.link.Record, it.link.Parent, it.link.Print, it.link.Merged = "", "", "", true
+	it.problem = &Problem{Cause: mergedAway, Code: mergedAway}
 }
 
 // spare leaves alone records of subscribers that are gone which have become somebody else's: people who sign up again
@@ -246,7 +252,7 @@ func (p *batch) judge(it *item, r bridge.Written, alone bool, lost map[bridge.Ta
 	}
 	code := bridge.CodeOf(r.Err)
 	switch kind := bridge.KindOf(r.Err); {
-	case kind == bridge.Throttled && code != "" && (code != callsSpent || alone), kind == bridge.Unavailable && code != "" && code != approval && alone:
+	case kind == bridge.Throttled && code != "" && (code != callsSpent || alone), kind == bridge.Unavailable && ofRecord(code, alone):
 		it.problem, it.passing = problemOf(r.Err), true
 	case kind == bridge.NotFound && it.change.ID != "" && code != "":
 		lost[it.change.Target] = append(lost[it.change.Target], it)
@@ -282,6 +288,7 @@ const (
 	rowLocked       = "UNABLE_TO_LOCK_ROW"
 	approval        = "ENTITY_IS_LOCKED"
 	otherSubscriber = "other_subscriber"
+	mergedAway      = "merged_away"
 	keyHidden       = "key_hidden"
 )
 
@@ -293,6 +300,19 @@ var schemaCodes = map[string]bool{"INVALID_FIELD": true, "INVALID_FIELD_FOR_INSE
 
 // wholeCall are refusals that are about the user and not about a record.
 var wholeCall = map[string]bool{"API_DISABLED_FOR_ORG": true, "API_CURRENTLY_DISABLED": true, "": true}
+
+// ofRecord reports whether a code of which nobody knows whether Salesforce gave it to a record or to a call is the record's. A
+// record that makes its own call fail must not stop the others for ever.
+func ofRecord(code string, alone bool) bool {
+	switch code {
+	case "", approval:
+		return false
+	case "SERVER_UNAVAILABLE":
+		return alone
+	default:
+		return true
+	}
+}
 
 // halt remembers the first error that is not about one record.
 func (p *batch) halt(err error) {
@@ -408,7 +428,7 @@ func (p *batch) save(ctx context.Context, it *item) error {
 			l.Gone, l.Referrer = true, ""
 		}
 	case it.problem == nil:
-		l.Problem = Problem{}
+		l.Problem, l.Merged = Problem{}, false
 		l.Print, l.Load = it.print, ""
 		l.LastRef, l.Referrals, l.Points, l.People = it.lastRef, it.sub.Referrals(), it.sub.Points, it.sub.PeopleReferred
 		l.Referrer = it.sub.Referrer.ID
