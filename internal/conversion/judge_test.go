@@ -240,7 +240,7 @@ func TestFollow(t *testing.T) {
 	now := from.Add(48 * time.Hour)
 	old := bridge.Entry{Version: 3, Rules: 5, Modified: from, Facts: "a", Prompt: bridge.ByMessage}
 	with := func(e bridge.Entry, edit func(*bridge.Entry)) bridge.Entry {
-		e.Version, e.Prompt = 0, bridge.ByPoll
+		e.Version, e.Prompt, e.Due = 0, bridge.ByPoll, time.Time{}
 		edit(&e)
 		return e
 	}

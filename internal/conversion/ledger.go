@@ -69,20 +69,26 @@ func follow(old, next bridge.Entry, now time.Time) (bridge.Entry, step) {
 // wait for somebody, these are the ones of which a worker that is still alive may have read an older state that our order
 // cannot tell: an entry that is new, and one that changed without a new stamp.
 func schedule(old, next bridge.Entry, newer, same bool, now time.Time) (int, time.Time) {
+	missing := waits(next.Reason) || incomplete(next)
 	switch {
-	case next.Reason == reasonUnasked:
+	case !next.Due.IsZero(): // somebody could not be looked for
 		return old.Looks, next.Due
-	case waits(next.Reason) && (old.Version == 0 || newer || !same):
+	case missing && (old.Version == 0 || newer || !same):
 		return 0, now.Add(looks[0])
-	case waits(next.Reason) && next.Prompt == bridge.ByLook && old.Looks+1 < len(looks):
+	case missing && next.Prompt == bridge.ByLook && old.Looks+1 < len(looks):
 		return old.Looks + 1, now.Add(looks[old.Looks+1])
-	case waits(next.Reason):
+	case missing:
 		return len(looks), time.Time{}
 	case old.Version == 0, !newer && !same:
 		return 0, now.Add(settled)
 	default:
 		return 0, time.Time{}
 	}
+}
+
+// incomplete reports whether an entry acts for some people, and others of the deal are no subscribers yet.
+func incomplete(e bridge.Entry) bool {
+	return e.Reason == "" && e.Trigger != bridge.AddContact && slices.ContainsFunc(e.Shares, func(s bridge.Share) bool { return s.Subscriber == "" })
 }
 
 // facts is a hash of everything about an entry that matters to others.
