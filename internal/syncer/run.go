@@ -88,6 +88,9 @@ func (w Worker) halt(ctx context.Context, s Sync, stop *stop) error {
 	if err := w.waits(ctx, s, stop.waits, stop.wait); err != nil {
 		return err
 	}
+	if stop.wait > shortWait {
+		return nil // the sweep looks after it when the wait is over
+	}
 	return w.Jobs(ctx, stop.wait, Job{s.Account, s.Campaign})
 }
 
