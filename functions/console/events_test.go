@@ -103,7 +103,7 @@ func (r *rig) seller(t *testing.T) (v *visitor, at, deal string) {
 
 // won is an event as most people write it.
 func won(pairs ...string) url.Values {
-	form := url.Values{"name": {"Deal won"}, "stage": {"Closed Won"}, "trigger": {"confirmed"}, "won_only": {"on"}, "who": {""}, "hold": {"0"}, "state": {"on"}}
+	form := url.Values{"name": {"Deal won"}, "stage": {"Closed Won"}, "trigger": {"confirmed"}, "won_only": {"on"}, "who": {"one"}, "hold": {"0"}, "state": {"on"}}
 	for i := 0; i < len(pairs); i += 2 {
 		form.Set(pairs[i], pairs[i+1])
 	}

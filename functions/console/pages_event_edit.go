@@ -58,7 +58,7 @@ func eventFormOf(form url.Values) eventForm {
 func formOf(r bridge.Rule, currency string, zone *time.Location) eventForm {
 	f := eventForm{
 		Rule: r.ID, Name: r.Name, Stage: r.Stage, Trigger: string(r.Trigger), RecordType: string(r.RecordType), MinimumCurrency: r.Minimum.Currency,
-		Currency: currency, WonOnly: r.WonOnly, From: r.From.In(zone).Format(time.DateOnly), Who: string(r.Who), Hold: strconv.Itoa(r.Hold), Referrer: r.Referrer, On: r.On,
+		Currency: currency, WonOnly: r.WonOnly, From: r.From.In(zone).Format(time.DateOnly), Who: cmp.Or(string(r.Who), onePerson), Hold: strconv.Itoa(r.Hold), Referrer: r.Referrer, On: r.On,
 	}
 	if r.Minimum.Amount.IsPositive() {
 		f.Minimum = r.Minimum.Amount.String()
@@ -70,7 +70,7 @@ func formOf(r bridge.Rule, currency string, zone *time.Location) eventForm {
 func (f eventForm) draft(zone *time.Location, from time.Time) (conversion.Draft, []problem) {
 	d := conversion.Draft{
 		Name: f.Name, Stage: f.Stage, Trigger: bridge.Trigger(f.Trigger), On: f.On, RecordType: bridge.SalesforceID(f.RecordType),
-		Minimum: strings.ReplaceAll(f.Minimum, ",", ""), MinimumCurrency: f.MinimumCurrency, WonOnly: f.WonOnly, Who: bridge.Who(f.Who), Referrer: f.Referrer, Currency: f.Currency,
+		Minimum: strings.ReplaceAll(f.Minimum, ",", ""), MinimumCurrency: f.MinimumCurrency, WonOnly: f.WonOnly, Who: f.who(), Referrer: f.Referrer, Currency: f.Currency,
 	}
 	var err error
 	if d.Hold, err = strconv.Atoi(cmp.Or(f.Hold, "0")); err != nil {
@@ -84,11 +84,21 @@ func (f eventForm) draft(zone *time.Location, from time.Time) (conversion.Draft,
 	return d, nil
 }
 
+// onePerson is the form's value for the person of an opportunity, who has no other name.
+const onePerson = "one"
+
+func (f eventForm) who() bridge.Who {
+	if f.Who == onePerson {
+		return bridge.ThePerson
+	}
+	return bridge.Who(f.Who)
+}
+
 // rule is the form as a rule that may not be whole yet, for its sentence.
 func (f eventForm) rule() bridge.Rule {
 	r := bridge.Rule{
 		Name: f.Name, Stage: f.Stage, Trigger: bridge.Trigger(f.Trigger), RecordType: bridge.SalesforceID(f.RecordType), WonOnly: f.WonOnly,
-		Who: bridge.Who(f.Who), Referrer: f.Referrer,
+		Who: f.who(), Referrer: f.Referrer,
 	}
 	r.Hold, _ = strconv.Atoi(f.Hold)
 	if amount, err := decimal.NewFromString(strings.ReplaceAll(f.Minimum, ",", "")); err == nil {
@@ -143,7 +153,7 @@ func (p eventEditPage) Stages() []bridge.Stage {
 // Special reports whether something was chosen that few need.
 func (p eventEditPage) Special() bool {
 	f := p.Form
-	return f.RecordType != "" || f.Minimum != "" || f.Who != "" || f.Hold != "" && f.Hold != "0" || f.Referrer != "" || f.Rule == "" && f.From != ""
+	return f.RecordType != "" || f.Minimum != "" || f.who() != bridge.ThePerson || f.Hold != "" && f.Hold != "0" || f.Referrer != "" || f.Rule == "" && f.From != ""
 }
 
 func (v *visit) newEvent() error {
@@ -151,7 +161,7 @@ func (v *visit) newEvent() error {
 	if err != nil {
 		return err
 	}
-	return v.showEvent(http.StatusOK, eventEditPage{tabs: tabs{Campaign: c}, Form: eventForm{On: true, Hold: "0"}}, nil)
+	return v.showEvent(http.StatusOK, eventEditPage{tabs: tabs{Campaign: c}, Form: eventForm{On: true, Who: onePerson, Hold: "0"}}, nil)
 }
 
 func (v *visit) editEvent() error {
@@ -246,11 +256,13 @@ func (v *visit) saveEvent() error {
 	}
 	done := "event-changed"
 	if form.Rule == "" {
-		done = "event-added"
-		_, err = v.Events.Add(v.ctx(), v.acc(), c.ID, v.session.Person.Name, d)
-		if err != nil && v.added(c.ID, d) {
-			err = nil
+		var rule bridge.Rule
+		if rule, err = v.Events.Add(v.ctx(), v.acc(), c.ID, v.session.Person.Name, d); err != nil {
+			if before := v.added(c.ID, d); before != nil {
+				rule, err = *before, nil
+			}
 		}
+		done = "event-added&rule=" + url.QueryEscape(string(rule.ID))
 	} else {
 		err = v.Events.Edit(v.ctx(), v.acc(), c.ID, form.Rule, v.session.Person.Name, d)
 	}
@@ -264,14 +276,20 @@ func (v *visit) saveEvent() error {
 // twice is how soon after it was added an event counts as sent twice, and not as another one of the same name.
 const twice = 15 * time.Minute
 
-// added reports whether this very event was added a moment ago: the form was sent twice.
-func (v *visit) added(campaign bridge.CampaignID, d conversion.Draft) bool {
+// added returns this very event if it was added a moment ago: the form was sent twice. Otherwise it returns nil.
+func (v *visit) added(campaign bridge.CampaignID, d conversion.Draft) *bridge.Rule {
 	edits, err := v.Events.Edits(v.ctx(), v.acc(), campaign, "", 5)
-	return err == nil && slices.ContainsFunc(edits, func(e bridge.RuleEdit) bool {
+	if err != nil {
+		return nil // what was wrong before says more
+	}
+	for _, e := range edits {
 		r := e.After
-		return e.What == "added" && e.Who == v.session.Person.Name && v.Now().Sub(e.At) < twice &&
-			r != nil && r.Name == strings.TrimSpace(d.Name) && r.Stage == d.Stage && r.Trigger == d.Trigger
-	})
+		if e.What == "added" && e.Who == v.session.Person.Name && v.Now().Sub(e.At) < twice &&
+			r != nil && r.Name == strings.TrimSpace(d.Name) && r.Stage == d.Stage && r.Trigger == d.Trigger {
+			return r
+		}
+	}
+	return nil
 }
 
 // eventAgain shows the form with what was typed, and with what is wrong with it.

@@ -41,7 +41,7 @@ var triggerWords = map[bridge.Trigger]triggerWord{
 func triggerWordOf(t bridge.Trigger) string { return triggerWords[t].Label }
 
 var whoChoices = []choice{
-	{"", "The person of the opportunity", "The primary contact role; else the only role; else the opportunity’s own contact, or its person account. If there is nobody yet, the opportunity is looked at again for some hours, and whenever its roles change."},
+	{onePerson, "The person of the opportunity", "The primary contact role; else the only role; else the opportunity’s own contact, or its person account. If there is nobody yet, the opportunity is looked at again for some hours, and whenever its roles change."},
 	{string(bridge.Everybody), "Everybody with a contact role", "Each of them who is a subscriber, up to 25. Not for total spend, where the amount would count once for each."},
 }
 

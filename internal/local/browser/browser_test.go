@@ -31,6 +31,7 @@ func TestParse(t *testing.T) {
 		Title: "Import & preview", Text: got.Text, Data: map[string]string{"state": "running", "count": "created"},
 		Marked: map[string]string{"state=running": got.Text, "count=created": "1,234"},
 		Alerts: []string{"Type an address."}, Links: []Link{{"Next page", "/next"}},
+		Lines: []map[string]string{{"state": "running"}, {"count": "created"}},
 		Forms: []Form{{ID: "import", Method: "POST", Action: "/imports?from=here", Buttons: []Button{{"go", "start"}}, Values: url.Values{
 			"step": {"2"}, "url": {"https://a.example/?x=1&y=2"}, "connection": {"c_2"}, "identifier": {"email"}, "sure": {"yes"}, "filter": {"Email != null"},
 		}}},

@@ -20,9 +20,10 @@ type Page struct {
 	Text   string // all text, with single spaces
 	Forms  []Form
 	Links  []Link
-	Data   map[string]string // data-* attributes by name without "data-"; the first of a name counts
-	Marked map[string]string // texts of elements with a data-* attribute, by "name=value"; the first counts
-	Alerts []string          // texts of elements with role=alert
+	Data   map[string]string   // data-* attributes by name without "data-"; the first of a name counts
+	Marked map[string]string   // texts of elements with a data-* attribute, by "name=value"; the first counts
+	Alerts []string            // texts of elements with role=alert
+	Lines  []map[string]string // the data-* attributes of each element that has some, in their order
 }
 
 // Link is a link of a page.
@@ -109,6 +110,7 @@ type option struct {
 func (r *reader) open(start xml.StartElement) {
 	attributes := map[string]string{}
 	var marks []string
+	line := map[string]string{}
 	for _, a := range start.Attr {
 		name := strings.ToLower(a.Name.Local)
 		attributes[name] = a.Value
@@ -117,7 +119,11 @@ func (r *reader) open(start xml.StartElement) {
 				r.page.Data[data] = a.Value
 			}
 			marks = append(marks, data+"="+a.Value)
+			line[data] = a.Value
 		}
+	}
+	if len(line) > 0 {
+		r.page.Lines = append(r.page.Lines, line)
 	}
 	e := element{name: strings.ToLower(start.Name.Local)}
 	listen := func(done func(string)) { e.text, e.done = &strings.Builder{}, done }
