@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/local/person"
 	"github.com/referralbridge/referralbridge/internal/local/world"
 	"github.com/referralbridge/referralbridge/internal/sim/referralhero"
 	"github.com/referralbridge/referralbridge/internal/sim/salesforce"
@@ -105,6 +107,18 @@ func TestSyncInBrowser(t *testing.T) {
 	b.eventually("the result shows by itself", `document.querySelector("[data-statement]")`)
 	b.eventually("a sample shows by itself", `document.querySelector("[data-sample]")`)
 	b.look("salesforce-on")
+
+	someone := person.New(w.Stack.URL)
+	if err := someone.SignIn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	campaign := bridge.CampaignID(w.Hero.Lists()[0].UUID)
+	if seen, err := someone.Fields(t.Context(), campaign); err != nil || seen.Kept != 14 || seen.Step != "done" || seen.States["SUB_ID"] != "Kept up to date" || seen.Refused < 2 {
+		t.Errorf("a program reads %+v, %v", seen, err)
+	}
+	if seen, err := someone.Explain(t.Context(), campaign, "ada@example.com"); err != nil || seen.Different != 0 || seen.Record == "" || seen.Gone {
+		t.Errorf("a program reads %+v, %v", seen, err)
+	}
 
 	b.open(at + "/attention")
 	b.wait("[data-cause]")
