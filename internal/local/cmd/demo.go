@@ -20,23 +20,25 @@ import (
 
 // demoResult is the last line of a demo.
 type demoResult struct {
-	Contacts          int     `json:"contacts"`
-	Created           int     `json:"created"`
-	Existed           int     `json:"existed"`
-	Invalid           int     `json:"invalid"`
-	Failed            int     `json:"failed"`
-	Skipped           int     `json:"skipped"`
-	Subscribers       int     `json:"subscribers"`
-	Emails            int     `json:"emails"`
-	Synced            int     `json:"synced"` // subscribers whose contacts show all fourteen fields
-	Equal             bool    `json:"equal"`  // nobody is left out
+	Contacts    int  `json:"contacts"`
+	Created     int  `json:"created"`
+	Existed     int  `json:"existed"`
+	Invalid     int  `json:"invalid"`
+	Failed      int  `json:"failed"`
+	Skipped     int  `json:"skipped"`
+	Subscribers int  `json:"subscribers"`
+	Emails      int  `json:"emails"`
+	Synced      int  `json:"synced"` // subscribers whose contacts show all fourteen fields
+	Equal       bool `json:"equal"`  // nobody is left out
+	dealResult
 	ReferralHeroCalls int     `json:"referralhero_calls"`
 	SalesforceCalls   int     `json:"salesforce_calls"`
 	Seconds           float64 `json:"seconds"`
 }
 
 // demo does what a marketer does, without hands: sign in, set up, connect, switch syncing on, import, read the mail; then
-// somebody signs up who was referred, and the org shows it. It uses the same pages and forms as a browser.
+// somebody signs up who was referred, and the org shows it; a deal with them is won, and ReferralHero knows. It uses the same
+// pages and forms as a browser.
 func demo(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flags("demo", stderr)
 	file := fs.String("contacts", "", "`file` with the org's contacts as Data Loader exports them (default: a made-up org of 1,000)")
@@ -152,6 +154,10 @@ func demonstrate(ctx context.Context, w *world.World, account person.Account, st
 	if err := showContacts(ctx, w, campaign, f, stdout); err != nil {
 		return demoResult{}, err
 	}
+	deal, err := winDeal(ctx, w, someone, campaign, connection, f, stdout)
+	if err != nil {
+		return demoResult{}, err
+	}
 	if err := someone.Compare(ctx, campaign); err != nil {
 		return demoResult{}, err
 	}
@@ -167,7 +173,7 @@ func demonstrate(ctx context.Context, w *world.World, account person.Account, st
 	}
 	c := progress.Counts
 	return demoResult{
-		Synced: synced, Equal: len(differ) == 0,
+		Synced: synced, Equal: len(differ) == 0, dealResult: deal,
 		Contacts: c.Sum(), Created: c.Created, Existed: c.Existed, Invalid: c.Invalid, Failed: c.Failed, Skipped: c.Skipped,
 		Subscribers: len(w.Hero.Subscribers(string(campaign))), Emails: len(mails), ReferralHeroCalls: calls.ReferralHeroCalls, SalesforceCalls: calls.SalesforceCalls,
 		Seconds: float64(int(seconds*10)) / 10,
