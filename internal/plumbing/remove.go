@@ -121,7 +121,15 @@ func left(i Installation) []string {
 // no access later, and it never fails for the org's sake. The Status says what stays.
 func (s Service) Leave(ctx context.Context, account bridge.AccountID, id bridge.ConnectionID) (Status, error) {
 	const op = "plumbing.Leave"
-	if err := s.Remove(ctx, account, id); err != nil {
+	_, err := s.Installations.Installation(ctx, account, id)
+	if bridge.KindOf(err) == bridge.NotFound {
+		return s.Status(ctx, account, id)
+	}
+	if err != nil {
+		return Status{}, bridge.E(op, "", err)
+	}
+	// No job is sent: its worker could have the installation to itself when the access ends.
+	if err := s.change(ctx, op, account, id, s.removal); err != nil {
 		return Status{}, err
 	}
 	if err := s.Work(ctx, Job{Account: account, Connection: id}); err != nil && !bridge.KindOf(err).Permanent() {

@@ -1,6 +1,7 @@
 package plumbing_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -149,6 +150,7 @@ func TestLeave(t *testing.T) {
 		fault  plumbing.Fault
 	}{
 		"all goes": {func(*world) {}, ""},
+		"a worker is quick to take what is on the queue": {func(w *world) { w.service.Jobs = quick{w} }, ""},
 		"the org does not answer": {func(w *world) {
 			w.org.SetRules(simorg.Rule{Path: "/tooling/", Fault: simorg.Fault{Status: 503, HTML: true}})
 		}, plumbing.RemovalRefused},
@@ -179,8 +181,26 @@ func TestLeave(t *testing.T) {
 			}
 			w.is(bridge.Active)
 			w.org.SetRules()
+			w.service.Jobs = jobs{w}
 			w.switches(func(s *simorg.Switches) { s.MissingPermissions = nil })
 			w.whole(w.begin())
 		})
 	}
+}
+
+// quick is a queue with a worker that takes each job at once, and is not done when the connection ends.
+type quick struct{ w *world }
+
+func (q quick) Send(ctx context.Context, _ time.Duration, jobs ...plumbing.Job) error {
+	for _, job := range jobs {
+		i, err := q.w.store.Installation(ctx, job.Account, job.Connection)
+		if err != nil {
+			return err
+		}
+		i.DueAt = q.w.Now().Add(3 * time.Minute)
+		if err := q.w.store.SaveInstallation(ctx, i); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -178,11 +178,13 @@ func (s Service) Remove(ctx context.Context, account bridge.AccountID, id bridge
 	if err != nil {
 		return bridge.E(op, "", err)
 	}
-	return s.order(ctx, op, account, id, func(i *Installation) error {
-		i.Wish, i.Stage = Removed, Removing
-		i.renew(s.Now())
-		return nil
-	})
+	return s.order(ctx, op, account, id, s.removal)
+}
+
+func (s Service) removal(i *Installation) error {
+	i.Wish, i.Stage = Removed, Removing
+	i.renew(s.Now())
+	return nil
 }
 
 // Wake goes on with an installation that waits for its connection, which works again. Others are left alone.
