@@ -368,7 +368,7 @@ func TestDecisions(t *testing.T) {
 	}
 	page := v.page(at + "/reviews")
 	contains(t, page, `data-open-reviews="6"`, `data-review-kind="unknown"`, "What is known", "rb-7-1", "It happened", "It did not: do it again", "sent once more, with the same number",
-		"EUR 12,345.00", "Try again", "Another currency", "A deal that cannot be seen", "6 things need somebody")
+		"EUR 12,345.00", "Try again", "Another currency", "An opportunity that cannot be seen", "6 things need somebody")
 	contains(t, v.page("/"), "6 need you")
 	if a := v.do(http.MethodPost, at+"/reviews/dismiss", url.Values{"review": {"unknown.x"}}); a.StatusCode != http.StatusBadRequest {
 		t.Errorf("dismissing what nobody knows answered %s, want 400", a.Status)
@@ -419,7 +419,11 @@ func TestManyLines(t *testing.T) {
 	if lines != 120 {
 		t.Errorf("the pages show %d lines, want 120", lines)
 	}
-	contains(t, v.page(at+"/activity?rule=r_once"), `data-actions="1"`, "An event that was deleted")
+	once := v.page(at + "/activity?rule=r_once")
+	contains(t, once, `data-actions="1"`, "An event that was deleted")
+	if strings.Contains(once.text, ">Older") {
+		t.Error("the last page leads to an older one")
+	}
 }
 
 // TestWordsForEvents checks that nothing of the other packages lacks words.
@@ -458,11 +462,11 @@ func TestSentence(t *testing.T) {
 	t.Parallel()
 	hundred := bridge.Money{Amount: decimal.NewFromInt(1234567), Currency: "EUR"}
 	for want, r := range map[string]bridge.Rule{
-		"When an opportunity reaches Won and was won, confirm the referral of its primary contact.":                                                                           {Stage: "won", Trigger: bridge.ToConfirmed, WonOnly: true},
-		"When an opportunity of the record type Renewal reaches Won with an amount of at least EUR 1,234,567.00, count its amount in the total spend of its primary contact.": {Stage: "won", Trigger: bridge.TotalSpend, RecordType: "012", Minimum: hundred},
-		"When an opportunity reaches Open, and stands for 1 day, move the referral of everybody with a contact role to unconfirmed.":                                          {Stage: "Open", Trigger: bridge.ToUnconfirmed, Hold: 1, Who: bridge.Everybody},
-		"When an opportunity reaches Open, add its primary contact to the campaign, referred by whom By__c names.":                                                            {Stage: "Open", Trigger: bridge.AddContact, Referrer: "By__c"},
-		"When an opportunity reaches a stage, ….": {},
+		"When an opportunity reaches Won and was won, confirm the referral of its primary contact.":                                                               {Stage: "won", Trigger: bridge.ToConfirmed, WonOnly: true},
+		"When an opportunity of the record type Renewal worth at least EUR 1,234,567.00 reaches Won, count its amount in the total spend of its primary contact.": {Stage: "won", Trigger: bridge.TotalSpend, RecordType: "012", Minimum: hundred},
+		"When an opportunity reaches Open, and stands for 1 day, move the referral of everybody with a contact role to unconfirmed.":                              {Stage: "Open", Trigger: bridge.ToUnconfirmed, Hold: 1, Who: bridge.Everybody},
+		"When an opportunity reaches Open, add its primary contact to the campaign, referred by whom By__c names.":                                                {Stage: "Open", Trigger: bridge.AddContact, Referrer: "By__c"},
+		"When an opportunity reaches a stage …": {},
 	} {
 		if got := sentence(r, []bridge.Stage{{Name: "won", Label: "Won"}}, map[bridge.SalesforceID]string{"012": "Renewal"}); got != want {
 			t.Errorf("sentence is %q, want %q", got, want)

@@ -116,7 +116,7 @@ var notices = map[string]string{
 	"event-on":         "Switched on. What happened meanwhile is caught up with.",
 	"event-off":        "Switched off. What was counted stands, and nothing follows the opportunities until it is on again.",
 	"event-move":       "Moved. Of events with the same trigger, the first that an opportunity fits decides.",
-	"event-delete":     "Deleted. What its opportunities had added to total spend is taken off again.",
+	"event-delete":     "Deleted. Total spend that came of it is taken off within a few minutes; referrals that it has moved are listed under “Needs attention”.",
 	"flow-install":     "Installation has begun.",
 	"flow-check":       "Looked at just now.",
 	"flow-rotate":      "The org gets a new address. The one before works until messages that wait have come.",

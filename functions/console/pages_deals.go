@@ -140,6 +140,7 @@ func (v *visit) lines(page *activityPage, campaign bridge.CampaignID, before str
 			read++
 		}
 		if !more {
+			page.Next = ""
 			return nil
 		}
 		page.Next = before

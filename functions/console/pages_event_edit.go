@@ -197,7 +197,9 @@ func (v *visit) showEvent(status int, page eventEditPage, found []problem) error
 		return err
 	}
 	page.tabs, page.Page = tabs, "edit"
-	if page.Options, err = v.Events.Options(v.ctx(), v.acc(), c.ID); err != nil {
+	ctx, cancel := context.WithTimeout(v.ctx(), listing)
+	defer cancel()
+	if page.Options, err = v.Events.Options(ctx, v.acc(), c.ID); err != nil {
 		why := said(err)
 		if why == nil {
 			return err
@@ -316,6 +318,42 @@ const atOnce = 100
 type backPart struct {
 	conversion.BackTest
 	Doubled map[bridge.SalesforceID]string // why a deal would not count, by deal
+	Acts    int                            // deals for which something would have happened
+	Amounts []bridge.Money                 // of these, by currency
+	Idle    int                            // deals of people for whom there is nothing to do
+	Unasked int                            // deals of people whom nobody looked up
+}
+
+func newBackPart(b conversion.BackTest) *backPart {
+	p := &backPart{BackTest: b, Doubled: map[bridge.SalesforceID]string{}}
+	for _, a := range b.Doubles {
+		p.Doubled[a.Deal.ID] = a.Reason
+	}
+	for _, a := range b.Fits {
+		acts := slices.ContainsFunc(a.People, func(s conversion.Somebody) bool { return s.Acts })
+		looked := slices.ContainsFunc(a.People, func(s conversion.Somebody) bool { return s.Looked })
+		switch {
+		case p.Doubled[a.Deal.ID] != "" || !a.Acts:
+		case acts:
+			p.Acts++
+			p.add(a.Deal.Amount)
+		case looked || b.Rule.Trigger == bridge.AddContact:
+			p.Idle++
+		default:
+			p.Unasked++
+		}
+	}
+	return p
+}
+
+// add adds an amount to that of its currency.
+func (p *backPart) add(m bridge.Money) {
+	at := slices.IndexFunc(p.Amounts, func(o bridge.Money) bool { return o.Currency == m.Currency })
+	if at < 0 {
+		p.Amounts = append(p.Amounts, m)
+		return
+	}
+	p.Amounts[at].Amount = p.Amounts[at].Amount.Add(m.Amount)
 }
 
 // Shown are the deals that the page has room for.
@@ -324,11 +362,8 @@ func (p backPart) Shown() []conversion.Answer { return p.Fits[:min(len(p.Fits), 
 // Left counts the others.
 func (p backPart) Left() int { return len(p.Fits) - len(p.Shown()) }
 
-// Acts counts those that the event would act for.
-func (p backPart) Acts() int { return len(p.Fits) - p.NoPerson - len(p.Doubles) }
-
-// patient is how long a person waits for a look back. API Gateway waits a little longer.
-const patient = 24 * time.Second
+// patient is how long a person waits for a look back. With the form after it, that is less than API Gateway waits.
+const patient = 17 * time.Second
 
 // tryEvent tests the event that was sent on an opportunity, or looks back with it. It writes nothing.
 func (v *visit) tryEvent() error {
@@ -366,10 +401,7 @@ func (v *visit) tryEvent() error {
 		if err != nil {
 			return v.eventAgain(page, err)
 		}
-		page.Back = &backPart{looked, map[bridge.SalesforceID]string{}}
-		for _, a := range looked.Doubles {
-			page.Back.Doubled[a.Deal.ID] = a.Reason
-		}
+		page.Back = newBackPart(looked)
 	} else {
 		answer, err := v.Events.Test(ctx, v.acc(), c.ID, rule, form.Deal)
 		if err != nil {

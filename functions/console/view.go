@@ -31,7 +31,7 @@ var pages = sync.OnceValue(func() map[string]*template.Template {
 		"targets": func() []choice { return targets }, "onlyChoices": func() []choice { return onlyChoices }, "prefixes": func() []choice { return prefixes },
 		"targetWords": func(t bridge.Target) [2]string { return targetWords[t] }, "onlyChoice": onlyChoice, "everyWords": everyWords,
 		"sentence": sentence, "money": money, "trigger": triggerWordOf, "whoChoices": func() []choice { return whoChoices }, "prompt": promptWords,
-		"effectState": effectState, "effectKind": effectKind, "reviewTitle": reviewTitle, "answerOf": answerOf, "dealLink": dealLink, "dealAnswer": dealAnswer,
+		"effectState": effectState, "effectKind": effectKind, "reviewTitle": reviewTitle, "answerOf": answerOf, "dealLink": dealLink, "dealAnswer": dealAnswer, "condition": condition,
 		"fieldState": fieldState, "statement": statement, "runWhy": runWhy,
 	}
 	shared := template.Must(template.New("").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))

@@ -31,10 +31,10 @@ var triggerWords = map[bridge.Trigger]triggerWord{
 		if events == 3 {
 			from = "An unconfirmed referral"
 		}
-		return from + " becomes confirmed, and ReferralHero gives the rewards of your campaign. The person must be a subscriber whom somebody referred. If the deal is lost later, you are asked whether to unqualify the referral: it is never undone by itself."
+		return from + " becomes confirmed, and ReferralHero gives the rewards of your campaign. The person must be a subscriber whom somebody referred. If the opportunity is lost later, you are asked whether to unqualify the referral: it is never undone by itself."
 	}},
 	bridge.TotalSpend: {"Total spend", func(int) string {
-		return "The person’s total spend is kept equal to the sum of their deals that count, upwards and downwards. A reward that an amount has released is not taken back when a deal is lost."
+		return "The person’s total spend is kept equal to the sum of their opportunities that count, upwards and downwards. A reward that an amount has released is not taken back when one is lost."
 	}},
 }
 
@@ -52,10 +52,10 @@ func sentence(r bridge.Rule, stages []bridge.Stage, types map[bridge.SalesforceI
 	if r.RecordType != "" {
 		s.WriteString("of the record type " + cmp.Or(types[r.RecordType], "chosen") + " ")
 	}
-	s.WriteString("reaches " + cmp.Or(stageLabel(stages, r.Stage), "a stage"))
 	if r.Minimum.Amount.IsPositive() {
-		s.WriteString(" with an amount of at least " + money(r.Minimum))
+		s.WriteString("worth at least " + money(r.Minimum) + " ")
 	}
+	s.WriteString("reaches " + cmp.Or(stageLabel(stages, r.Stage), "a stage"))
 	if r.WonOnly {
 		s.WriteString(" and was won")
 	}
@@ -79,7 +79,7 @@ func sentence(r bridge.Rule, stages []bridge.Stage, types map[bridge.SalesforceI
 	case bridge.TotalSpend:
 		s.WriteString(", count its amount in the total spend of " + of)
 	default:
-		s.WriteString(", …")
+		return s.String() + " …"
 	}
 	return s.String() + "."
 }
@@ -121,6 +121,15 @@ var flowStates = map[plumbing.State]badge{
 	plumbing.Left:       {"Removed", "secondary", "Flow and message are not in the org any more. Changes are found every 15 minutes, as long as an event is on."},
 }
 
+// conditions say what a condition of an event is called, by the reason for which it is not met.
+var conditions = map[string]string{
+	"rule_off": "Switched on", "deleted": "There", "stage_not_reached": "Has come to the stage", "history_missing": "When it came there", "before_from": "Came there in time",
+	"lost": "Not lost", "stage_left": "Has not gone back", "not_won": "Won", "record_type": "Record type", "no_amount": "Amount", "negative_amount": "Amount not below zero",
+	"amount_too_small": "Least amount", "other_currency": "Currency", "other_rule": "First to decide", "stage_unlisted": "The org has the stage", "no_person": "Person",
+}
+
+func condition(reason string) string { return cmp.Or(conditions[reason], "Condition") }
+
 // prompts say what made us look at a deal.
 var prompts = map[bridge.Prompt]string{
 	bridge.ByMessage: "a message from Salesforce", bridge.ByPoll: "the look every 15 minutes", bridge.ByCheck: "the daily check",
@@ -151,18 +160,18 @@ var effectKinds = map[bridge.EffectKind]string{
 }
 
 func effectKind(k bridge.EffectKind) string {
-	return cmp.Or(effectKinds[k], "Look at the deal")
+	return cmp.Or(effectKinds[k], "Look at the opportunity")
 }
 
 // reviewTitles are the headings of what a person has to look at.
 var reviewTitles = map[bridge.ReviewKind]badge{
 	bridge.ReviewUnknown:  {"Did it happen?", "danger", ""},
-	bridge.ReviewReversed: {"Moved, and the deal is lost", "danger", ""},
+	bridge.ReviewReversed: {"Moved, and the opportunity is lost", "danger", ""},
 	bridge.ReviewRefused:  {"Refused by ReferralHero", "danger", ""},
 	bridge.ReviewWaiting:  {"Waiting for long", "warning", ""},
 	bridge.ReviewMoved:    {"An amount that belongs elsewhere now", "warning", ""},
 	bridge.ReviewCurrency: {"Another currency", "warning", ""},
-	bridge.ReviewHidden:   {"A deal that cannot be seen", "warning", ""},
+	bridge.ReviewHidden:   {"An opportunity that cannot be seen", "warning", ""},
 }
 
 func reviewTitle(k bridge.ReviewKind) badge { return reviewTitles[k] }

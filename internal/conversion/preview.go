@@ -33,6 +33,7 @@ type Somebody struct {
 	Subscriber bridge.SubscriberID // empty if the contact is none, or nobody looked
 	Looked     bool
 	Then       string         // what would happen, or what keeps it from happening
+	Acts       bool           // something would happen
 	Effect     *bridge.Effect // how far it has come; nil if nothing was ever asked for
 }
 
@@ -182,9 +183,9 @@ func (p *preview) somebody(ctx context.Context, v verdict, party bridge.Party, c
 	}
 	one.Contact = party.ID
 	if v.rule.Trigger == bridge.AddContact {
-		one.Then = "The contact becomes a subscriber, unless it is one."
+		one.Then, one.Acts = "The contact becomes a subscriber, unless it is one.", true
 		if identify(p.campaign.Identifier, party) == "" {
-			one.Then = Explain(reasonNoValue)
+			one.Then, one.Acts = Explain(reasonNoValue), false
 		}
 		return one, p.effect(ctx, &one, bridge.EffectAdd, string(party.ID), "")
 	}
@@ -206,12 +207,13 @@ func (p *preview) somebody(ctx context.Context, v verdict, party bridge.Party, c
 		return one, nil
 	}
 	if v.rule.Trigger == bridge.TotalSpend {
-		one.Then = "Total spend follows the deal, with " + shown(v.count) + "."
+		one.Then, one.Acts = "Total spend follows the deal, with "+shown(v.count)+".", true
 		return one, p.effect(ctx, &one, bridge.EffectSpend, string(id), v.count.Currency)
 	}
 	way, reason := decide(p.campaign.Events, bridge.EffectKind(v.rule.Trigger), p.known[id])
 	switch way {
 	case wayTrack, wayConfirm:
+		one.Acts = true
 		one.Then = fmt.Sprintf("The referral moves from %s to %s.", p.known[id].Status, v.rule.Trigger)
 	default:
 		one.Then = Explain(reason)
