@@ -246,10 +246,11 @@ func (b *bench) compare(ctx context.Context, run Run, items []*item) error {
 			l = b.link(it.sub.ID)
 		}
 		it.link = l
-		// Who signed up since the run began is not in what it has read: of those only a hint can have told.
-		if l.LastRef.After(it.lastRef) && l.LastRef.After(run.StartedAt.Add(-clocks)) {
-			it.lastRef = l.LastRef
-		}
+	}
+	if err := b.lastReferrals(ctx, run, items); err != nil {
+		return err
+	}
+	for _, it := range items {
 		b.value(it)
 	}
 	f := finding{b: b, run: run, records: map[bridge.SalesforceID]bridge.Record{}, matches: newMatches()}
@@ -258,6 +259,30 @@ func (b *bench) compare(ctx context.Context, run Run, items []*item) error {
 		return err
 	}
 	return b.match(ctx, strangers, f.matches)
+}
+
+// lastReferrals sets right what the list does not tell of newest referrals. Of people who signed up since the run began only a hint
+// can have told. Where a newer one was known than the list has, it is gone, or the list has left it out, and ReferralHero is
+// asked; unless there are so many that a great change is likelier.
+func (b *bench) lastReferrals(ctx context.Context, run Run, items []*item) error {
+	var unsure []*item
+	for _, it := range items {
+		switch l := it.link; {
+		case !l.LastRef.After(it.lastRef):
+		case l.LastRef.After(run.StartedAt.Add(-clocks)):
+			it.lastRef = l.LastRef
+		case it.sub.Referrals() > 0:
+			unsure = append(unsure, it)
+		}
+	}
+	if len(unsure) > mostInline {
+		return nil
+	}
+	b.calls.expect(len(unsure))
+	return together(ctx, hands, unsure, func(ctx context.Context, it *item) (err error) {
+		it.lastRef, err = b.lastReferral(ctx, it.sub, it.link, true)
+		return err
+	})
 }
 
 // clocks is how much the clocks of workers and of ReferralHero may differ.

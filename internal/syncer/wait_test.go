@@ -44,7 +44,9 @@ func TestWhatStandsInTheWay(t *testing.T) {
 			func(w *world) { w.switches(func(s *simorg.Switches) { s.APIDisabledForUser = false }) },
 			"Salesforce refuses access. An administrator of the org has to allow the integration", false},
 		"an org that is down": {
-			func(w *world) { w.org.SetRules(simorg.Rule{Kind: simorg.KindAPI, Fault: simorg.Fault{Status: 503, HTML: true}}) },
+			func(w *world) {
+				w.org.SetRules(simorg.Rule{Kind: simorg.KindAPI, Fault: simorg.Fault{Status: 503, HTML: true}})
+			},
 			func(w *world) { w.org.SetRules() }, "Salesforce does not answer as it should", false},
 		"an org whose day is used up": {
 			func(w *world) { w.switches(func(s *simorg.Switches) { s.DailyRequests = 1 }) },
@@ -148,7 +150,7 @@ func TestTheRestOfTheDayIsLeftToTheCustomer(t *testing.T) {
 		used := w.org.Counts().API
 		w.switches(func(s *simorg.Switches) { s.DailyRequests = used * 100 / percent })
 	}
-	for range 400 {
+	for range 100 {
 		w.orgCall(http.MethodGet, "/limits", nil, nil)
 	}
 	a, _ := w.signUp("a@example.com", "A", "")

@@ -76,9 +76,10 @@ type world struct {
 	sweep   syncer.Sweep
 	logs    *lines
 
-	mu    sync.Mutex
-	queue []message
-	link  bridge.ConnectionStatus
+	mu     sync.Mutex
+	queue  []message
+	link   bridge.ConnectionStatus
+	others map[bridge.ConnectionID]*salesforce.Client // of other orgs
 }
 
 // message is a hint or a job on a queue.
@@ -144,7 +145,13 @@ func (w *world) wire(bulk int) {
 	heroHTTP.Transport = mortal{heroHTTP.Transport}
 	hero := &referralhero.Client{BaseURL: w.heroURL + "/api/v2", HTTP: heroHTTP}
 	rations := budget.Budget{Store: w.store, Length: time.Hour, Now: w.Now}
-	org := func(bridge.Connection) syncer.Org { return w.client }
+	w.others = map[bridge.ConnectionID]*salesforce.Client{}
+	org := func(c bridge.Connection) syncer.Org {
+		if other := w.others[c.ID]; other != nil {
+			return other
+		}
+		return w.client
+	}
 	w.worker = syncer.Worker{
 		Rows: w.store, Accounts: w.store, Campaigns: w.store, Connections: connections{w}, Layouts: w.store, Org: org, Hero: hero, Budget: rations,
 		Changes: w.changes, Jobs: w.jobs, Now: w.Now, Log: slog.New(slog.NewTextHandler(w.logs, nil)), Bulk: bulk, Lease: 10 * time.Second, Rest: w.rest,
@@ -166,6 +173,11 @@ func (w *world) seed() {
 // count keeps how many subscribers the campaign has, as Update list does.
 func (w *world) count() {
 	w.t.Helper()
+	w.countOf(campaign)
+}
+
+func (w *world) countOf(campaign bridge.CampaignID) {
+	w.t.Helper()
 	c, err := w.store.Campaign(w.t.Context(), account, campaign)
 	if bridge.KindOf(err) == bridge.NotFound {
 		c = bridge.Campaign{ID: campaign, Account: account, Name: "Spring Referral", Listed: true, Identifier: bridge.ByEmail, SeenAt: w.Now()}
@@ -186,23 +198,28 @@ func (w *world) must(err error) {
 // fields makes the fourteen on an object, shows them to the user, and keeps the layout.
 func (w *world) fields(object string, hidden ...int) {
 	w.t.Helper()
+	w.fieldsOf(w.org, w.client, connection, object, hidden...)
+}
+
+func (w *world) fieldsOf(org *simorg.Org, client *salesforce.Client, id bridge.ConnectionID, object string, hidden ...int) {
+	w.t.Helper()
 	var made []provision.NewField
-	layout := bridge.Layout{Account: account, Connection: connection, Object: object}
+	layout := bridge.Layout{Account: account, Connection: id, Object: object}
 	for i, f := range bridge.Fields {
 		layout.Names[i] = "RH_" + f.Name + "__c"
 		made = append(made, provision.NewField{Name: layout.Names[i], Label: "RH " + f.Name, Of: f})
 	}
 	for part := range slices.Chunk(made, 10) {
-		refused, err := w.client.CreateFields(w.t.Context(), object, part)
+		refused, err := client.CreateFields(w.t.Context(), object, part)
 		w.must(err)
 		w.must(errors.Join(refused...))
 	}
 	for i, name := range layout.Names {
 		if !slices.Contains(hidden, i) {
-			w.must(w.org.SetVisible(user, object, name, true))
+			w.must(org.SetVisible(user, object, name, true))
 		}
 	}
-	layout, err := w.client.Look(w.t.Context(), layout)
+	layout, err := client.Look(w.t.Context(), layout)
 	w.must(err)
 	w.must(w.store.SaveLayout(w.t.Context(), layout))
 }
@@ -449,7 +466,7 @@ func (m mortal) RoundTrip(r *http.Request) (*http.Response, error) {
 type connections struct{ w *world }
 
 func (c connections) Connection(_ context.Context, a bridge.AccountID, id bridge.ConnectionID) (bridge.Connection, error) {
-	if a != account || id != connection {
+	if a != account || id != connection && c.w.others[id] == nil {
 		return bridge.Connection{}, &bridge.Error{Op: "test", Kind: bridge.NotFound}
 	}
 	c.w.mu.Lock()
@@ -719,4 +736,11 @@ func (w *world) agree(positions bool) {
 	if text := w.logs.String(); strings.Contains(text, "level=ERROR") || strings.Contains(text, "not counted") || strings.Contains(text, "@") {
 		w.t.Errorf("the log has an error or an address:\n%s", text)
 	}
+}
+
+// erase deletes the account.
+func (w *world) erase() {
+	w.t.Helper()
+	w.must(w.store.EndAccess(w.t.Context(), account))
+	w.must(w.store.DeleteAccount(w.t.Context(), account))
 }
