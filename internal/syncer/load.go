@@ -227,7 +227,7 @@ func (b *bench) look(ctx context.Context, run Run) (Run, error) {
 			return run, err
 		}
 		if load.Begun {
-			b.w.Log.ErrorContext(ctx, "bulk load failed", "campaign", run.Campaign, "load", load.ID)
+			b.w.Log.WarnContext(ctx, "bulk load failed", "campaign", run.Campaign, "load", load.ID)
 			if err := b.w.want(ctx, b.sync, afterLoad); err != nil {
 				return run, err
 			}

@@ -370,9 +370,8 @@ func (w *world) receive(random *rand.Rand) [][]message {
 
 // do is one invocation of the worker, with what the queue does afterwards.
 func (w *world) do(batch []message, l *life) {
-	ctx, cancel := context.WithTimeout(context.WithValue(w.t.Context(), lifeKey{}, l), 60*time.Second)
+	ctx, cancel := lived(w, l)
 	defer cancel()
-	l.end = cancel
 	errs := make([]error, len(batch))
 	if batch[0].job != nil {
 		errs[0] = w.worker.Step(ctx, *batch[0].job)
@@ -397,6 +396,13 @@ func (w *world) do(batch []message, l *life) {
 		w.queue = append(w.queue, m)
 		w.mu.Unlock()
 	}
+}
+
+// lived is the context of a worker with a life.
+func lived(w *world, l *life) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.WithValue(w.t.Context(), lifeKey{}, l), 60*time.Second)
+	l.end = cancel
+	return ctx, cancel
 }
 
 // immortal is the life of a worker that nothing happens to.
