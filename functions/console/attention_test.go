@@ -113,6 +113,11 @@ func TestRefusedFile(t *testing.T) {
 	if n := strings.Count(one.text, "\n"); n != 2 {
 		t.Errorf("the file of one cause has %d lines, want 2:\n%s", n, one.text)
 	}
+	v.post(at+"/off", nil, at)
+	off := v.page(at + "/attention")
+	contains(t, off, "Syncing is off, so nothing is tried", `data-total="67"`, "Download as CSV")
+	lacks(t, off, "Retry all")
+	lacks(t, v.page(at), "data-refused", "data-needs")
 	if a := v.get(at + "/attention.csv?part=x"); a.StatusCode != http.StatusNotFound {
 		t.Errorf("a part that is no number: %s", a.Status)
 	}

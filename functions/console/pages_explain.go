@@ -20,6 +20,7 @@ type explainer interface {
 // explainPage is "Explain this value".
 type explainPage struct {
 	tabs
+	On         bool
 	Who        string // as typed
 	Connection bridge.Connection
 	Hero       string // where ReferralHero is
@@ -136,6 +137,7 @@ func (v *visit) showExplain(status int, who string, found []problem) error {
 	if err != nil {
 		return err
 	}
+	page.On = sync.On
 	if sync.Connection != "" {
 		if page.Connection, err = v.Connections.Get(v.ctx(), v.acc(), sync.Connection); err != nil {
 			return err
