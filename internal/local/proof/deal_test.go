@@ -55,8 +55,7 @@ func newMarket(t *testing.T) *market {
 	m.do(err)
 	m.do(m.someone.Follow(m.ctx, m.campaign, m.connection, 2))
 	m.refer()
-	m.token, err = w.Org.Token("admin@acme.example")
-	m.do(err)
+	m.signIn()
 	var found struct{ Records []struct{ ID string } }
 	m.api(http.MethodGet, "/query?q="+url.QueryEscape("SELECT Id FROM Contact"), nil, &found)
 	m.contact = found.Records[0].ID
@@ -68,6 +67,14 @@ func (m *market) do(err error) {
 	if err != nil {
 		m.Fatal(err)
 	}
+}
+
+// signIn lets the org's administrator in.
+func (m *market) signIn() {
+	m.Helper()
+	var err error
+	m.token, err = m.Org.Token("admin@acme.example")
+	m.do(err)
 }
 
 // refer lets an advocate refer the friend.
@@ -116,7 +123,8 @@ func (m *market) installed() (n int) {
 
 // TestADealMovesAReferral goes the whole way through the real binaries: events to track are added, flow and message are
 // installed, a deal is won in the org, its message comes, the deal is read, and ReferralHero is told. What is undone in the
-// org is undone as far as that can be, and nothing stays behind when the org is disconnected.
+// org is undone as far as that can be, also if we could not look at the time, and nothing stays behind when the org is
+// disconnected.
 func TestADealMovesAReferral(t *testing.T) {
 	t.Parallel()
 	m := newMarket(t)
@@ -149,7 +157,18 @@ func TestADealMovesAReferral(t *testing.T) {
 			t.Errorf("the activity has %+v, want what was done", line)
 		}
 	}
-	move("Closed Lost", "confirmed 0")
+
+	m.Org.RevokeGrants()
+	m.signIn()
+	move("Closed Lost", "confirmed 1200.5") // nobody can look
+	_, err = m.someone.Reconnect(m.ctx, m.connection)
+	m.do(err)
+	_, failed, err := m.Stack.Invoke(m.ctx, "ScheduleFunction", []byte(`{"sweep":"conversions"}`))
+	m.do(err)
+	m.settle()
+	if got := m.told(); got != "confirmed 0" || failed != "" {
+		t.Errorf("when the org lets us in again, the friend is %q, want confirmed 0; the sweep %q", got, failed)
+	}
 
 	if n := m.installed(); n != 2 {
 		t.Errorf("%d parts are installed, want a flow and a message", n)
