@@ -9,13 +9,13 @@ import (
 
 // Fields is what the page says of the fields in the org, and of syncing beside them.
 type Fields struct {
-	Kept     int               // up to date
-	Step     string            // how far setting up is, such as "done"
-	States   map[string]string // by the names of the fields: what the badge says
-	Sync     string            // what the campaign's badge says
-	Waits    string            // why work waits; empty while it goes on
-	Refused  int               // records that need somebody
-	Problem  string            // the first that keeps the fields from being complete; may be empty
+	Kept    int               // up to date
+	Step    string            // how far setting up is, such as "done"
+	States  map[string]string // by the names of the fields: what the badge says
+	Sync    string            // what the campaign's badge says
+	Waits   string            // why work waits; empty while it goes on
+	Refused int               // records that need somebody
+	Problem string            // the first that keeps the fields from being complete; may be empty
 }
 
 // Fields looks at the page about Salesforce of a campaign.
