@@ -18,9 +18,9 @@ const (
 	longestLoad = 24 * time.Hour
 )
 
-// loaded reports whether the Bulk API can make a change. Person accounts it cannot create.
+// loaded reports whether the Bulk API can make a change. Person accounts it cannot create, and it takes a text of #N/A for none.
 func (it *item) loaded() bool {
-	return it.change != nil && (it.change.ID != "" || it.change.Target != bridge.ToPersonAccount)
+	return it.change != nil && (it.change.ID != "" || it.change.Target != bridge.ToPersonAccount) && !slices.Contains(it.values[:], "#N/A")
 }
 
 // bulk reports whether a slice is to be written by the Bulk API.

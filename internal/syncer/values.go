@@ -70,7 +70,7 @@ func via(link, channel string) string {
 }
 
 // fit returns values as the fields of an org can hold them: texts are cut to their field's length, in characters, and
-// trimmed as Salesforce trims them; a link that is too long would lead elsewhere if it were cut, and is left out, as is a
+// trimmed as Salesforce trims them; numbers are rounded as Salesforce, which keeps doubles, rounds them; a link that is too long would lead elsewhere if it were cut, and is left out, as is a
 // number with too many digits. left names the fields that were left out.
 func fit(v bridge.Values, l bridge.Layout) (fitted bridge.Values, left bridge.FieldSet) {
 	for i, f := range bridge.Fields {
@@ -83,12 +83,27 @@ func fit(v bridge.Values, l bridge.Layout) (fitted bridge.Values, left bridge.Fi
 		case f.Type == bridge.URLField && utf8.RuneCountInString(text) > length,
 			f.Type == bridge.NumberField && len(strings.TrimPrefix(text, "-")) > bridge.Digits:
 			text, left = "", left.With(i)
+		case f.Type == bridge.NumberField:
+			text = double(text)
 		case f.Type == bridge.TextField:
 			text = strings.TrimSpace(firstRunes(strings.ToValidUTF8(text, ""), length))
 		}
 		fitted[i] = text
 	}
 	return fitted, left
+}
+
+// double returns a whole number as a double holds it, which is exact up to 15 digits.
+func double(text string) string {
+	const exact = 15
+	if len(text) <= exact {
+		return text
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return text
+	}
+	return strconv.FormatFloat(n, 'f', -1, 64)
 }
 
 // firstRunes returns the first n characters of a text.
