@@ -143,7 +143,8 @@ func person(s bridge.Subscriber, o Options) *bridge.NewPerson {
 	case len(words) > 0:
 		p.LastName, p.FirstName = words[len(words)-1], strings.Join(words[:len(words)-1], " ")
 	case s.Email != "":
-		p.LastName, _, _ = strings.Cut(s.Email, "@")
+		local, _, _ := strings.Cut(s.Email, "@")
+		p.LastName = strings.TrimSpace(local)
 	}
 	if p.LastName == "" {
 		p.LastName = "Unknown"

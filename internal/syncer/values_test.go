@@ -98,6 +98,7 @@ func TestNumbersAreWhatADoubleHolds(t *testing.T) {
 
 func FuzzPerson(f *testing.F) {
 	f.Add("Ada Byron", "ada@example.org", "+44 20 7946 0000")
+	f.Add("", " ", "0")
 	f.Add("", "@", strings.Repeat("1", 60))
 	f.Add("  \u3000 ", "a b@x.y", "")
 	f.Add(strings.Repeat("Wolfeschlegelsteinhausenbergerdorff ", 9), "x@y", "٣")
