@@ -132,6 +132,7 @@ func TestEventsToTrack(t *testing.T) {
 	contains(t, late, `data-acts="false"`, "The deal&#39;s amount is too small", `data-condition="amount_too_small" data-met="false"`, `value="2,000"`)
 	back := v.do(http.MethodPost, at+"/try", won("try", "back"))
 	contains(t, back, "The last 90 days", "Nothing was written", "Quicksort licence", "data-back-test=")
+	contains(t, v.do(http.MethodPost, at, won("enter", "yes", "deal", deal)), `data-tested="`+deal+`"`)
 	if edits := v.page(at + "/history"); !strings.Contains(edits.text, "Nothing yet.") {
 		t.Errorf("trying an event has left something behind: %s", edits.text)
 	}
@@ -263,6 +264,49 @@ func TestBadEvents(t *testing.T) {
 	r.org.RevokeGrants()
 	silent := v.do(http.MethodPost, at, won())
 	contains(t, silent, `role="alert"`, `value="Deal won"`, "The stages of the org could not be read", `value="confirmed"`)
+}
+
+// TestCurrencies writes events in an org with several currencies.
+func TestCurrencies(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *others) { o.org.MultiCurrency = true })
+	v, at, _ := r.seller(t)
+	contains(t, v.page(at+"/new"), `id="currency"`, `id="minimum_currency"`, `<option value="EUR">EUR</option>`, "never added up")
+	for field, form := range map[string]url.Values{
+		"currency": won("trigger", "spend"), "minimum_currency": won("minimum", "500"),
+	} {
+		a := v.do(http.MethodPost, at, form)
+		if a.StatusCode != http.StatusBadRequest {
+			t.Errorf("without %s answered %s, want 400", field, a.Status)
+		}
+		contains(t, a, `data-problem="`+field+`"`)
+	}
+	v.post(at, won("trigger", "spend", "currency", "EUR", "minimum", "1,500.50", "minimum_currency", "EUR", "state", "off"), at+"?done=event-added")
+	contains(t, v.page(at), "worth at least EUR 1,500.50 reaches Closed Won")
+	contains(t, v.page(at+"/new"), `<option value="EUR" selected>EUR</option>`)
+	second := v.do(http.MethodPost, at, won("name", "Other", "trigger", "spend", "currency", "USD"))
+	contains(t, second, `data-problem="currency"`, "is counted in EUR")
+}
+
+// TestDayOfAnEvent checks that a day means midnight where the person is, and that a day that stays leaves the moment.
+func TestDayOfAnEvent(t *testing.T) {
+	t.Parallel()
+	zone, err := time.LoadLocation("Asia/Tokyo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := time.Date(2026, 11, 26, 18, 30, 0, 0, time.UTC) // the 27th in Tokyo
+	form := formOf(bridge.Rule{From: before}, "", zone)
+	if form.From != "2026-11-27" {
+		t.Fatalf("the form shows %s, want the day in Tokyo", form.From)
+	}
+	for day, want := range map[string]time.Time{"2026-11-27": {}, "": {}, "2026-11-26": time.Date(2026, 11, 25, 15, 0, 0, 0, time.UTC)} {
+		form.From = day
+		d, found := form.draft(zone, before)
+		if !d.From.Equal(want) || found != nil {
+			t.Errorf("the day %q means %v, %v; want %v", day, d.From, found, want)
+		}
+	}
 }
 
 // TestFlowCard follows what is installed in an org: by us, by hand, with faults, and away again.

@@ -242,8 +242,12 @@ func (v *visit) eventTyped(c bridge.Campaign) (eventForm, conversion.Draft, []pr
 	return form, d, found, nil
 }
 
-// saveEvent adds an event, or changes one. Sent twice it does it once.
+// saveEvent adds an event, or changes one. Sent twice it does it once. Whoever has typed an opportunity and pressed Enter
+// means the test.
 func (v *visit) saveEvent() error {
+	if v.r.PostForm.Get("enter") != "" && strings.TrimSpace(v.r.PostForm.Get("deal")) != "" {
+		return v.tryEvent()
+	}
 	c, err := v.campaignOf()
 	if err != nil {
 		return err

@@ -123,7 +123,7 @@ var flowStates = map[plumbing.State]badge{
 
 // conditions say what a condition of an event is called, by the reason for which it is not met.
 var conditions = map[string]string{
-	"rule_off": "Switched on", "deleted": "There", "stage_not_reached": "Has come to the stage", "history_missing": "When it came there", "before_from": "Came there in time",
+	"rule_off": "Switched on", "deleted": "Not deleted", "stage_not_reached": "Has come to the stage", "history_missing": "When it came there", "before_from": "Came there since",
 	"lost": "Not lost", "stage_left": "Has not gone back", "not_won": "Won", "record_type": "Record type", "no_amount": "Amount", "negative_amount": "Amount not below zero",
 	"amount_too_small": "Least amount", "other_currency": "Currency", "other_rule": "First to decide", "stage_unlisted": "The org has the stage", "no_person": "Person",
 }
