@@ -111,7 +111,7 @@ func FuzzPerson(f *testing.F) {
 				p.Company == "" && target == bridge.ToLead:
 				t.Errorf("%q, %q, %q make %+v", name, email, phone, p)
 			}
-			if utf8.ValidString(name) && !utf8.ValidString(p.FirstName+p.LastName) {
+			if utf8.ValidString(name+email) && !utf8.ValidString(p.FirstName+p.LastName) {
 				t.Errorf("%q is cut in the middle of a character: %+v", name, p)
 			}
 		}
