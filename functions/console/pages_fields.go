@@ -98,6 +98,29 @@ func (p fieldsPart) Rows(object string) []fieldRow {
 	return rows
 }
 
+// Advice says why the field is not written, and who puts it right; empty if it is.
+func (r fieldRow) Advice() string {
+	switch {
+	case r.Why == "":
+		return ""
+	case r.Repair:
+		return r.Why + " Repair puts it right."
+	default:
+		return r.Why + " Who: " + r.Who + "."
+	}
+}
+
+// Alike is what keeps all fields of an object from being written, if it is the same for all.
+func (p fieldsPart) Alike(object string) string {
+	rows := p.Rows(object)
+	for _, r := range rows {
+		if r.Advice() != rows[0].Advice() {
+			return ""
+		}
+	}
+	return rows[0].Advice()
+}
+
 // ByHand reports whether an administrator has fields to make.
 func (p fieldsPart) ByHand() bool {
 	if p.Setup == nil || p.Setup.Route != provision.ByHand {
