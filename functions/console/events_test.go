@@ -143,6 +143,8 @@ func TestEventsToTrack(t *testing.T) {
 	for range 2 { // sent twice it is there once
 		v.post(at, won("from", yesterday), at+"?done=event-added")
 	}
+	other := v.do(http.MethodPost, at, won("from", yesterday, "hold", "3"))
+	contains(t, other, `data-problem="name"`, "Another event of this campaign has this name")
 	r.work(t)
 	listed := v.page(at + "?done=event-added")
 	contains(t, listed, `data-events="1"`, `data-event-name="Deal won" data-event-state="on" data-acts="1"`, "Added. From now on", "confirm the referral of its primary contact", "just now")
@@ -263,6 +265,7 @@ func TestBadEvents(t *testing.T) {
 	}
 	r.org.RevokeGrants()
 	silent := v.do(http.MethodPost, at, won())
+	contains(t, v.page(at), "Reconnect required", `data-events="0"`)
 	contains(t, silent, `role="alert"`, `value="Deal won"`, "The stages of the org could not be read", `value="confirmed"`)
 }
 

@@ -289,13 +289,19 @@ func (v *visit) added(campaign bridge.CampaignID, d conversion.Draft) *bridge.Ru
 		return nil // what was wrong before says more
 	}
 	for _, e := range edits {
-		r := e.After
-		if e.What == "added" && e.Who == v.session.Person.Name && v.Now().Sub(e.At) < twice &&
-			r != nil && r.Name == strings.TrimSpace(d.Name) && r.Stage == d.Stage && r.Trigger == d.Trigger {
-			return r
+		if e.What == "added" && e.Who == v.session.Person.Name && v.Now().Sub(e.At) < twice && e.After != nil && same(*e.After, d) {
+			return e.After
 		}
 	}
 	return nil
+}
+
+// same reports whether a rule is what a draft asks for.
+func same(r bridge.Rule, d conversion.Draft) bool {
+	minimum, err := decimal.NewFromString(cmp.Or(d.Minimum, "0"))
+	return err == nil && r.Minimum.Amount.Equal(minimum) && r.Minimum.Currency == d.MinimumCurrency && (d.From.IsZero() || r.From.Equal(d.From)) &&
+		r.Name == strings.TrimSpace(d.Name) && r.Stage == d.Stage && r.Trigger == d.Trigger && r.On == d.On && r.RecordType == d.RecordType &&
+		r.WonOnly == d.WonOnly && r.Who == d.Who && r.Hold == d.Hold && r.Referrer == d.Referrer
 }
 
 // eventAgain shows the form with what was typed, and with what is wrong with it.
