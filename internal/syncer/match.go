@@ -46,7 +46,7 @@ func (b *bench) prepare(ctx context.Context, items []*item) error {
 	for _, it := range items {
 		b.value(it)
 		switch {
-		case it.gone && (it.link.Gone || it.link.Version == 0):
+		case it.gone && (it.link.Version == 0 || b.cleared(it.link)):
 			it.skipped = neverThere
 		case it.link.Record != "" && b.layout(it.link.Target).Visible == 0:
 			it.skipped = noFields
@@ -91,6 +91,11 @@ func (b *bench) value(it *item) {
 	}
 	it.values, _ = fit(Values(it.sub, it.lastRef), b.layout(target))
 	it.print = print(it.values, lasting(b.layout(target).Visible))
+}
+
+// cleared reports whether a subscriber is known to be gone, and every field of the record that can be seen by now is empty.
+func (b *bench) cleared(l Link) bool {
+	return l.Gone && (l.Record == "" || l.Print == print(bridge.Values{}, lasting(b.layout(l.Target).Visible)))
 }
 
 // update is a change of a record that is there. Of somebody who is a subscriber no more all fields are emptied; the record

@@ -30,7 +30,7 @@ func (b *bench) sweepUp(ctx context.Context, run Run) (Run, error) {
 		if err != nil {
 			return was, err
 		}
-		if l = l.in(b.sync); l.Gone || known.met[pack(l.Subscriber)] || l.WrittenAt.After(run.StartedAt) {
+		if l = l.in(b.sync); b.cleared(l) || known.met[pack(l.Subscriber)] || l.WrittenAt.After(run.StartedAt) {
 			continue
 		}
 		if len(asked.byID) == mostAbsent {
