@@ -8,14 +8,11 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"log"
 	"log/slog"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/referralbridge/referralbridge/internal/apigw"
 	"github.com/referralbridge/referralbridge/internal/config"
@@ -25,8 +22,8 @@ func main() {
 	slog.SetDefault(lambdacontext.NewLogger())
 	var env config.Env
 	s := readSettings(&env)
-	aws, err := awsconfig.LoadDefaultConfig(context.Background())
-	if err := errors.Join(env.Err(), err); err != nil { // says everything that is wrong, at once
+	aws := env.AWS()
+	if err := env.Err(); err != nil { // says everything that is wrong, at once
 		log.Fatal(err)
 	}
 	lambda.Start(apigw.Serve(s.routes(aws)))

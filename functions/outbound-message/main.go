@@ -7,14 +7,11 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"log"
 	"log/slog"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/referralbridge/referralbridge/internal/apigw"
 	"github.com/referralbridge/referralbridge/internal/config"
@@ -24,8 +21,8 @@ func main() {
 	slog.SetDefault(lambdacontext.NewLogger())
 	var env config.Env
 	s := settings{table: env.Need("TABLE"), conversions: env.Need("CONVERSIONS_QUEUE"), stage: env.Need("STAGE")}
-	aws, err := awsconfig.LoadDefaultConfig(context.Background())
-	if err := errors.Join(env.Err(), err); err != nil {
+	aws := env.AWS()
+	if err := env.Err(); err != nil {
 		log.Fatal(err)
 	}
 	inbox := s.inbox(aws)

@@ -10,14 +10,11 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"log"
 	"log/slog"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/referralbridge/referralbridge/internal/apigw"
 	"github.com/referralbridge/referralbridge/internal/config"
@@ -30,8 +27,8 @@ func main() {
 		table: env.Need("TABLE"), appSecret: env.Need("APP_SECRET"), stage: env.Need("STAGE"),
 		hints: env.Need("HINTS_QUEUE"), changes: env.Need("CHANGES_QUEUE"),
 	}
-	aws, err := awsconfig.LoadDefaultConfig(context.Background())
-	if err := errors.Join(env.Err(), err); err != nil { // says everything that is wrong, at once
+	aws := env.AWS()
+	if err := env.Err(); err != nil { // says everything that is wrong, at once
 		log.Fatal(err)
 	}
 	lambda.Start(apigw.Serve(routes(s.inbox(aws))))

@@ -9,14 +9,11 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"log"
 	"log/slog"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/referralbridge/referralbridge/internal/config"
 )
@@ -25,8 +22,8 @@ func main() {
 	slog.SetDefault(lambdacontext.NewLogger())
 	var env config.Env
 	settings := readSettings(&env)
-	aws, err := awsconfig.LoadDefaultConfig(context.Background())
-	if err := errors.Join(env.Err(), err); err != nil {
+	aws := env.AWS()
+	if err := env.Err(); err != nil {
 		log.Fatal(err)
 	}
 	lambda.Start(newWorkers(settings, aws).handle)

@@ -10,14 +10,11 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"log"
 	"log/slog"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/referralbridge/referralbridge/internal/config"
 	"github.com/referralbridge/referralbridge/internal/salesforce"
@@ -31,8 +28,8 @@ func main() {
 		clientID: env.Need("SALESFORCE_CLIENT_ID"), rescuePrefix: env.Need("RESCUE_PREFIX"),
 		rest: env.NeedSeconds("REFRESH_REST_SECONDS"), hosts: salesforce.Hosts{Simulator: env.Simulator()},
 	}
-	aws, err := awsconfig.LoadDefaultConfig(context.Background())
-	if err := errors.Join(env.Err(), err); err != nil { // says everything that is wrong, at once
+	aws := env.AWS()
+	if err := env.Err(); err != nil { // says everything that is wrong, at once
 		log.Fatal(err)
 	}
 	lambda.Start(handle(s.broker(aws)))
