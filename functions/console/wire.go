@@ -65,7 +65,7 @@ func newConsole(s settings, cloud aws.Config) *console {
 	secret := &secrets.Reader{Client: secretsmanager.NewFromConfig(cloud), ID: s.appSecret}
 	rows := store.New(dynamodb.NewFromConfig(cloud), s.table, secrets.DataKeys(secret))
 	rations := budget.Budget{Store: rows, Length: s.window, Now: time.Now}
-	broker := invoke.Function[connect.Request, connect.Reply]{Client: lambdaclient.NewFromConfig(cloud), Name: s.broker}
+	broker := invoke.Function[connect.Request, connect.Reply]{Client: invoke.Invoke(lambdaclient.NewFromConfig(cloud).Invoke), Name: s.broker}
 	hosts := salesforce.Hosts{Simulator: s.simulator}
 	toOrgs := hosts.HTTPClient()
 	hero := &referralhero.Client{BaseURL: s.hero, HTTP: &http.Client{Timeout: patience}}

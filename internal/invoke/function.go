@@ -13,10 +13,24 @@ import (
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
 
+// Invoker is a lambda.Client, or Invoke.
+type Invoker interface {
+	Invoke(context.Context, *lambda.InvokeInput, ...func(*lambda.Options)) (*lambda.InvokeOutput, error)
+}
+
+// Invoke is the method of a lambda.Client by itself. The client's own type would keep its other eighty methods in a
+// binary that also has templates, which may call any method by its name.
+type Invoke func(context.Context, *lambda.InvokeInput, ...func(*lambda.Options)) (*lambda.InvokeOutput, error)
+
+// Invoke calls a function.
+func (f Invoke) Invoke(ctx context.Context, in *lambda.InvokeInput, options ...func(*lambda.Options)) (*lambda.InvokeOutput, error) {
+	return f(ctx, in, options...)
+}
+
 // Function is a function that takes In and answers with Answer[Out]. Both must encode as JSON, and
 // whoever puts a secret into them must mean to send it.
 type Function[In, Out any] struct {
-	Client *lambda.Client
+	Client Invoker
 	Name   string // name or ARN
 }
 

@@ -22,7 +22,7 @@ type Sealer interface {
 
 // Store is the table. It is safe for concurrent use.
 type Store struct {
-	db    *dynamodb.Client
+	db    calls
 	table string
 	now   func() time.Time
 
@@ -33,7 +33,7 @@ type Store struct {
 // New returns the store in the given table. data seals access tokens and API tokens; nil is fine for a
 // caller that never touches them.
 func New(db *dynamodb.Client, table string, data Sealer) *Store {
-	return &Store{db: db, table: table, now: time.Now, data: data}
+	return &Store{db: callsOf(db), table: table, now: time.Now, data: data}
 }
 
 // WithRefreshTokens returns the store of the token broker, which alone may read and write refresh tokens.
