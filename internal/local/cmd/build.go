@@ -13,7 +13,8 @@ import (
 	"github.com/referralbridge/referralbridge/internal/local"
 )
 
-// build builds every function for Lambda and packs each by itself. The same source gives the same bytes on every machine.
+// build builds every function for Lambda and packs each by itself, with a bill of what it is made of beside it. The same source gives the
+// same bytes on every machine.
 func build(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flags("build", stderr)
 	root := fs.String("root", ".", "the repository")
@@ -36,7 +37,18 @@ func build(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := local.Build(ctx, *root, binaries, local.Target{OS: "linux", Architecture: *architecture}, folders...); err != nil {
 		return err
 	}
+	licenses, err := licensesOf(ctx, *root)
+	if err != nil {
+		return err
+	}
 	for _, folder := range folders {
+		b, err := newBill(filepath.Join(binaries, folder), licenses)
+		if err != nil {
+			return fmt.Errorf("%s: %w", folder, err)
+		}
+		if err := b.write(filepath.Join(*directory, folder+".cdx.json")); err != nil {
+			return err
+		}
 		path := filepath.Join(*directory, folder+".zip")
 		size, err := pack(path, filepath.Join(binaries, folder))
 		if err != nil {
