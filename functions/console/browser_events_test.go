@@ -158,6 +158,32 @@ func TestEventsInBrowser(t *testing.T) {
 	b.complaints()
 }
 
+// TestDecisionsInBrowser looks at what only a person can decide.
+func TestDecisionsInBrowser(t *testing.T) {
+	axe, err := os.ReadFile(filepath.Join("..", "..", ".tools", "axe", "axe.min.js"))
+	if err != nil {
+		t.Fatalf("%v: run .ci/axe first", err)
+	}
+	r := newRig(t)
+	v, at, deal := r.seller(t)
+	r.undecided(t, v, at, deal)
+	b := newBrowser(t, r.url, string(axe))
+	b.open("/sign-in/start?return=/account")
+	b.fill("[name=name]", "Dana Reeve")
+	b.fill("[name=email]", "dana@example.com")
+	b.click("form button")
+	b.wait("[data-person]")
+	b.open(at + "/reviews")
+	b.wait("[data-evidence]")
+	b.look("event-reviews-all")
+	b.click("form[action$='/happened'] button")
+	b.wait("[data-notice]")
+	b.look("event-decided")
+	b.open(at + "/activity")
+	b.look("event-activity-decided")
+	b.complaints()
+}
+
 // attribute is a data attribute of an element.
 func (b *screen) attribute(css, name string) string {
 	b.Helper()

@@ -384,11 +384,9 @@ func (r *rig) installed(t *testing.T, v *visitor, at string) {
 	t.Fatalf("never installed: %s", v.page(at).text)
 }
 
-// TestDecisions shows what only a person can decide, of every kind.
-func TestDecisions(t *testing.T) {
-	t.Parallel()
-	r := newRig(t)
-	v, at, deal := r.seller(t)
+// undecided leaves one thing of almost every kind that only a person can decide.
+func (r *rig) undecided(t *testing.T, v *visitor, at, deal string) {
+	t.Helper()
 	campaign, account := bridge.CampaignID(r.hero.Lists()[2].UUID), v.account()
 	v.post(at, won("state", "off"), at)
 	spend := bridge.EffectID{Account: account, Campaign: campaign, Kind: bridge.EffectSpend, Subject: "sub_0123456789"}
@@ -413,6 +411,14 @@ func TestDecisions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestDecisions shows what only a person can decide, of every kind.
+func TestDecisions(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	v, at, deal := r.seller(t)
+	r.undecided(t, v, at, deal)
 	page := v.page(at + "/reviews")
 	contains(t, page, `data-open-reviews="6"`, `data-review-kind="unknown"`, "What is known", "rb-7-1", "It happened", "It did not: do it again", "sent once more, with the same number",
 		"EUR 12,345.00", "Try again", "Another currency", "An opportunity that cannot be seen", "6 things need somebody")
