@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/referralbridge/referralbridge/internal/apigw"
@@ -177,6 +179,14 @@ func (r reviewRow) Tries() bool {
 // Again says what doing it again would mean.
 func (r reviewRow) Again() string { return againWords(*r.Evidence) }
 
+// urgency is less for what cannot wait.
+func urgency(r reviewRow) int {
+	if reviewTitle(r.Kind).Colour == "danger" {
+		return 0
+	}
+	return 1
+}
+
 func (v *visit) eventReviews() error { return v.showReviews(http.StatusOK, nil) }
 
 func (v *visit) showReviews(status int, found []problem) error {
@@ -215,6 +225,7 @@ func (v *visit) showReviews(status int, found []problem) error {
 		}
 		page.Rows = append(page.Rows, row)
 	}
+	slices.SortStableFunc(page.Rows, func(a, b reviewRow) int { return cmp.Compare(urgency(a), urgency(b)) })
 	v.render(status, "event_reviews.html", view{Title: "Needs attention: " + c.Name, Section: "campaigns", Notice: v.notice(), Problems: found, Data: page})
 	return nil
 }
