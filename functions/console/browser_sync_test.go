@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/local/person"
 	"github.com/referralbridge/referralbridge/internal/local/world"
@@ -63,9 +65,12 @@ func TestSyncInBrowser(t *testing.T) {
 	b.look("salesforce-options")
 	b.click("#sync-form details summary")
 	b.look("salesforce-options-all")
+	b.fill("#search", "marco")
+	b.do(chromedp.SendKeys(chromedp.CSS("#search"), "\r"))
+	b.eventually("Enter after a name leads to people", `document.querySelector("[data-found='1']") && document.querySelector("[name=searched]").value === "marco"`)
 	b.fill("#search", "aiko")
 	b.click("#find")
-	b.eventually("people are found without loading the page", `document.querySelector("[data-found='1']")`)
+	b.eventually("people are found without loading the page", `document.querySelector("[data-found='1']") && document.querySelector("[name=searched]").value === "aiko"`)
 	b.click("[data-found] input")
 	b.fill("#search", "nobody of this name")
 	b.click("#find")

@@ -30,6 +30,7 @@ type syncForm struct {
 	Readers            provision.Readers
 	Of                 bridge.ConnectionID // whose people Readers are
 	Search             string              // for people
+	Searched           string              // whom the form shows already
 }
 
 // syncFields are those of the form of which a bad value is shown at its place.
@@ -41,7 +42,7 @@ func syncFormOf(form url.Values) syncForm {
 		Connection: bridge.ConnectionID(form.Get("connection")), Target: form.Get("target"), Only: form.Get("only"), LinkOnly: form.Get("link_only") == "on",
 		Parent: strings.TrimSpace(form.Get("parent")), RecordType: strings.TrimSpace(form.Get("record_type")), Every: form.Get("every"), Prefix: form.Get("prefix"),
 		Readers: provision.Readers{Users: ids(form["user"]), Profiles: ids(form["profile"])}, Of: bridge.ConnectionID(form.Get("people_of")),
-		Search: strings.TrimSpace(form.Get("search")),
+		Search: strings.TrimSpace(form.Get("search")), Searched: form.Get("searched"),
 	}
 }
 
@@ -366,7 +367,7 @@ func (p syncPreviewPage) Readers() string {
 	return strings.Join(names, ", ")
 }
 
-// previewSync says what Save would do. It changes nothing.
+// previewSync says what Save would do. It changes nothing. Whoever presses Enter after a name looks for people first.
 func (v *visit) previewSync() error {
 	c, err := v.campaignOf()
 	if err != nil {
@@ -375,6 +376,9 @@ func (v *visit) previewSync() error {
 	form, err := v.syncFormTyped()
 	if err != nil {
 		return err
+	}
+	if form.Search != "" && form.Search != form.Searched {
+		return v.showSyncOptions(http.StatusOK, c, form, nil)
 	}
 	return v.showSyncPreview(http.StatusOK, c, form)
 }

@@ -321,6 +321,8 @@ func TestPickingPeople(t *testing.T) {
 	whole := v.do(http.MethodPost, at+"/options", picked)
 	contains(t, whole, "<html", `data-picked="1"`, `id="user-`+aiko+`" value="`+aiko+`" checked`, `id="profile-`+profile+`" value="`+profile+`" checked`, `data-found="1"`, "Marco", `value="typed"`)
 	picked.Set("parent", "")
+	contains(t, v.do(http.MethodPost, at+"/preview", picked), `data-found="1"`, `name="searched" value="sales"`) // Enter after a name
+	picked.Set("searched", "sales")
 	contains(t, v.do(http.MethodPost, at+"/preview", picked), "<strong>Aiko Mori, everybody with the profile Sales User (2 people)</strong>")
 	v.post(at, picked, at)
 	r.work(t)
