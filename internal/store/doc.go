@@ -39,7 +39,7 @@
 //	SYNC#<account>#<list>     LINK#<subscriber>         Link                          version as read
 //	SYNC#<account>#<list>     NEEDS#<cause>#<subscriber>  a refused record's place    with its link
 //	SYNC#<account>#<list>     RUN#<run>                 Run and its statement         version as read
-//	SYNC#<account>#<list>     SEEN#<run>#<part>         whom a run has met            run not ended
+//	SYNC#<account>#<list>     SEEN#<run>#<part>         whom a run has met            any: the run counts its parts
 //	SYNC#<account>#<list>     LOAD#<load>               a bulk load that is over      any: it says one thing only
 //	SYNC#<account>#<list>     DAY#<day>                 what a day has seen           any: it is added up, for people
 //	IMPORT#<account>#<import> PAGE#<page>               Page                          absent / fence as held

@@ -71,7 +71,7 @@ func (s Service) Explain(ctx context.Context, account bridge.AccountID, campaign
 		err = org.RecordsByKey(ctx, layouts, target, []bridge.SubscriberID{e.Subscriber.ID}, nil, func(r bridge.Record) { e.Record = &r })
 	}
 	if e.Link.Record == "" {
-		e.Skipped = leftOut(e.Subscriber, e.Link.in(sync), sync.Options)
+		e.Skipped = leftOut(e.Subscriber, e.Link, sync.Options)
 	}
 	return e, bridge.E(op, "", err)
 }
@@ -111,6 +111,7 @@ func (s Service) identify(ctx context.Context, org Org, sync Sync, layouts Layou
 	e.Subscriber.ID = id
 	links, err := s.Rows.Links(ctx, sync.Account, sync.Campaign, []bridge.SubscriberID{id})
 	e.Link, e.Linked = links[id]
+	e.Link = e.Link.in(sync)
 	if e.Record != nil && e.Linked && e.Record.ID != e.Link.Record {
 		e.Record = nil
 	}

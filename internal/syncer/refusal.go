@@ -71,7 +71,6 @@ type advice struct {
 	title, fix, who string
 	setup           string // place in Setup
 	own             bool   // the org's own words say what is wrong
-	lasting         bool   // trying again by itself is pointless
 }
 
 // words say what Salesforce's codes mean to an administrator.

@@ -161,7 +161,7 @@ func TestACauseThatIsGoneIsFoundOut(t *testing.T) {
 	if got := w.causes(); got["FIELD_CUSTOM_VALIDATION_EXCEPTION"] != 1 {
 		t.Errorf("need somebody: %v, want one", got)
 	}
-	if calls = w.org.Counts().API - calls; calls > 40 {
+	if calls = w.org.Counts().API - calls; calls > 70 {
 		t.Errorf("%d calls to find that out", calls)
 	}
 }

@@ -217,7 +217,7 @@ func TestAWorkerIsLostAtEveryStep(t *testing.T) {
 	for _, bulk := range []int{0, 10} {
 		t.Run(fmt.Sprint("bulk from ", bulk), func(t *testing.T) {
 			t.Parallel()
-			for steps := 2; steps < 110; steps += 5 {
+			for steps := 2; steps < 110; steps += stride(17) {
 				t.Run(fmt.Sprint("after ", steps, " calls"), func(t *testing.T) {
 					t.Parallel()
 					w, ids := listed(t, 55, bulk)

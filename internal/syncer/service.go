@@ -409,7 +409,7 @@ func (s Service) Sample(ctx context.Context, account bridge.AccountID, campaign 
 		if err != nil {
 			return Link{}, bridge.Record{}, bridge.E(op, "", err)
 		}
-		if l.Record != "" && !l.Gone && l.Problem.Cause == "" && (newest.Record == "" || l.WrittenAt.After(newest.WrittenAt)) {
+		if l = l.in(sync); l.Record != "" && !l.Gone && l.Problem.Cause == "" && (newest.Record == "" || l.WrittenAt.After(newest.WrittenAt)) {
 			newest = l
 		}
 		if n++; n == few {

@@ -722,8 +722,8 @@ func (w *world) agree(positions bool) {
 		if !positions {
 			got[bridge.Position], expected[bridge.Position] = "", ""
 		}
-		if expected[bridge.SubscriberKey] != "" && seen[email] && got == (bridge.Values{}) {
-			continue // one of several contacts with the address
+		if expected[bridge.SubscriberKey] != "" && got == (bridge.Values{}) {
+			continue // one of several contacts with the address, or it is missed below
 		}
 		if got != expected {
 			for i, f := range bridge.Fields {
@@ -736,7 +736,7 @@ func (w *world) agree(positions bool) {
 	}
 	for email := range want {
 		if !seen[email] {
-			w.t.Errorf("%s is in no contact", email)
+			w.t.Errorf("no contact shows %s", email)
 		}
 	}
 	if text := w.logs.String(); strings.Contains(text, "level=ERROR") || strings.Contains(text, "ValidationException") || strings.Contains(text, "@") {
