@@ -45,7 +45,12 @@ func connect(ctx context.Context, o Options) (*endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &endpoint{dynamodb.NewFromConfig(c), sqs.NewFromConfig(c), secretsmanager.NewFromConfig(c)}, nil
+	table := dynamodb.NewFromConfig(c, func(to *dynamodb.Options) {
+		if o.TableEndpoint != "" {
+			to.BaseEndpoint = &o.TableEndpoint
+		}
+	})
+	return &endpoint{table, sqs.NewFromConfig(c), secretsmanager.NewFromConfig(c)}, nil
 }
 
 // provision makes what the model says exist, and returns what each thing is really called. names are what they were

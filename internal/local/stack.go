@@ -44,6 +44,7 @@ type Options struct {
 	Environ    map[string]string // more environment variables, for every function
 
 	AWSEndpoint    string // URL of DynamoDB, SQS, Secrets Manager and SES
+	TableEndpoint  string // URL of DynamoDB, if it is another
 	LambdaEndpoint string // URL at which functions invoke each other; AWSEndpoint if empty
 	AccessKey      string // credentials for AWSEndpoint; if empty each function's name is its access key
 	SecretKey      string
@@ -267,6 +268,9 @@ func (o Options) environ(name string, variables map[string]string) []string {
 		"AWS_REGION": Region, "AWS_DEFAULT_REGION": Region,
 		"AWS_ACCESS_KEY_ID": cmp.Or(o.AccessKey, name), "AWS_SECRET_ACCESS_KEY": cmp.Or(o.SecretKey, name),
 		"AWS_ENDPOINT_URL": o.AWSEndpoint, "AWS_ENDPOINT_URL_LAMBDA": o.LambdaEndpoint,
+	}
+	if o.TableEndpoint != "" {
+		all["AWS_ENDPOINT_URL_DYNAMODB"] = o.TableEndpoint
 	}
 	maps.Copy(all, variables)
 	maps.Copy(all, o.Environ)

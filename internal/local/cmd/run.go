@@ -55,10 +55,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return errors.New("-oidc-issuer needs -oidc-client-id, and OIDC_CLIENT_SECRET in the environment")
 		}
 	}
-	if endpoint := os.Getenv("AWS_ENDPOINT_URL"); endpoint != "" {
-		o.Elsewhere.AWS = endpoint
-		o.Stack.AccessKey, o.Stack.SecretKey = cmp.Or(os.Getenv("AWS_ACCESS_KEY_ID"), "local"), cmp.Or(os.Getenv("AWS_SECRET_ACCESS_KEY"), "local")
-	}
+	elsewhere(&o)
 	if *contacts != "" {
 		file, err := os.Open(*contacts)
 		if err != nil {
@@ -79,6 +76,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	<-ctx.Done()
 	fmt.Fprintln(stdout, "\nEnding ...")
 	return w.Close()
+}
+
+// elsewhere points everything at the AWS that the environment names, by the variables that AWS's own tools read.
+func elsewhere(o *world.Options) {
+	endpoint := os.Getenv("AWS_ENDPOINT_URL")
+	if endpoint == "" {
+		return
+	}
+	o.Elsewhere.AWS, o.Elsewhere.Table = endpoint, os.Getenv("AWS_ENDPOINT_URL_DYNAMODB")
+	o.Stack.AccessKey, o.Stack.SecretKey = cmp.Or(os.Getenv("AWS_ACCESS_KEY_ID"), "local"), cmp.Or(os.Getenv("AWS_SECRET_ACCESS_KEY"), "local")
 }
 
 // greet says where everything is, and how to begin.

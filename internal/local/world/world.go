@@ -54,6 +54,7 @@ type Addresses struct{ Console, AWS, Salesforce, ReferralHero, SignIn string }
 // Elsewhere names other sides that stand in for the simulators. What is empty is simulated.
 type Elsewhere struct {
 	AWS        string // URL of another endpoint for DynamoDB, SQS, Secrets Manager and SES
+	Table      string // URL of DynamoDB, if it is not at AWS either
 	Salesforce *App   // an app in a real org
 	// ReferralHero is the base URL of its API, such as "https://app.referralhero.com/api/v2".
 	ReferralHero string
@@ -127,7 +128,7 @@ func (w *World) start(ctx context.Context, o Options) error {
 	stack.Root, stack.Parameters, stack.Listener = o.Root, parameters, console
 	stack.AWSEndpoint, stack.LambdaEndpoint = w.AWSURL, w.AWSURL
 	if o.Elsewhere.AWS != "" {
-		stack.AWSEndpoint = o.Elsewhere.AWS
+		stack.AWSEndpoint, stack.TableEndpoint = o.Elsewhere.AWS, o.Elsewhere.Table
 	}
 	stack.Created = func(s *local.Stack) { w.stack.Store(s) }
 	if stack.Secrets, err = keys.secrets(); err != nil {
