@@ -15,7 +15,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/syncer"
 )
 
-var seeds = flag.Int("seeds", 6, "histories that are played")
+var seeds = flag.Int("seeds", 4, "histories that are played")
 
 // stride is one of n where all would take too long: with -seeds=200 no step is left out.
 func stride(n int) int {

@@ -59,7 +59,7 @@ func TestWhatStandsInTheWay(t *testing.T) {
 		"ReferralHero down":       {heroFault("502"), heroFault(""), "ReferralHero does not answer as it should", false},
 	}
 	for name, o := range obstacles {
-		for _, n := range []int{3, 60} {
+		for _, n := range []int{3, 45} {
 			t.Run(fmt.Sprint(name, ", ", n, " sign-ups"), func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, options{})
@@ -83,12 +83,12 @@ func TestWhatStandsInTheWay(t *testing.T) {
 					t.Errorf("the campaign waits: %q, want %q", s.Waits, o.waits)
 				}
 				calls := w.org.Counts().API + w.hero.Counts().Calls
-				for end := w.Now().Add(3 * time.Hour); w.Now().Before(end); w.advance(5 * time.Minute) {
+				for end := w.Now().Add(2 * time.Hour); w.Now().Before(end); w.advance(5 * time.Minute) {
 					w.must(w.sweep.Run(t.Context()))
 					w.some(100)
 				}
 				if calls = w.org.Counts().API + w.hero.Counts().Calls - calls; calls > 60 && o.waits[0] != 'R' && o.waits[:26] != "Salesforce does not answer" || calls > 900 {
-					t.Errorf("%d calls were made in vain in three hours", calls)
+					t.Errorf("%d calls were made in vain in two hours", calls)
 				}
 				o.end(w)
 				if o.wake {
