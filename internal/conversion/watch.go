@@ -31,6 +31,9 @@ func (w Worker) watch(ctx context.Context, job Job) error {
 		return asFirst(w.Ledger.SaveWatch(ctx, v))
 	}
 	t := w.newTurn(job.Account)
+	if err = t.open(ctx, job.Connection); err == nil {
+		v, err = w.Ledger.Watch(ctx, job.Account, job.Connection) // it may have learned which columns there are
+	}
 	for err == nil && !late(ctx) {
 		var more bool
 		switch {
@@ -70,9 +73,6 @@ func (w Worker) watchLater(ctx context.Context, v bridge.Watch, s *stop) error {
 
 // poll takes a page of what has changed in the org, and judges it. The last page closes the window with a statement.
 func (t *turn) poll(ctx context.Context, v bridge.Watch, sets []bridge.RuleSet) (bridge.Watch, bool, error) {
-	if err := t.open(ctx, v.Connection); err != nil {
-		return v, false, err
-	}
 	if v.Window.To.IsZero() {
 		v.Window = bridge.Window{Account: v.Account, Connection: v.Connection, From: v.Closed.Add(-pollBack), To: t.w.Now().Add(-pollShort)}
 		v.Page = ""
@@ -135,9 +135,6 @@ const mostChecked = 200
 
 // check takes the next entries, reads their deals, and puts right what differs.
 func (t *turn) check(ctx context.Context, v bridge.Watch, sets []bridge.RuleSet) (bridge.Watch, bool, error) {
-	if err := t.open(ctx, v.Connection); err != nil {
-		return v, false, err
-	}
 	now := t.w.Now()
 	if v.Check.From.IsZero() {
 		v.Check, v.CheckPage = bridge.Window{Account: v.Account, Connection: v.Connection, Check: true, From: now}, ""

@@ -43,6 +43,7 @@ func people() []simorg.Contact {
 type day struct {
 	w        *world
 	messages bool // nothing but messages tells of changes: none is lost, and whatever sends none is followed by one that does
+	quiet    bool // nobody changes the rules: what that has judged anew would make up for messages
 	agenda   []event
 	deals    []string
 	removed  []string
@@ -116,7 +117,7 @@ func (d *day) change(ctx context.Context) error {
 	if len(d.deals) < 3 || w.roll(100) < 12 {
 		return d.open(ctx)
 	}
-	if w.roll(100) < 4 {
+	if w.roll(100) < 4 && !d.quiet {
 		return d.meddle(ctx)
 	}
 	deal := d.deals[w.roll(len(d.deals))]

@@ -15,21 +15,22 @@ import (
 // each minute of a day on which little happens.
 type diary struct {
 	*store.Store
-	mu   sync.Mutex
-	dues []time.Time
+	every time.Duration // in which the sweep runs
+	mu    sync.Mutex
+	dues  []time.Time
 }
 
 func (d *diary) note(times ...time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, at := range times {
-		if at = at.Truncate(time.Minute).Add(time.Minute); at.Year() > 1 && !slices.Contains(d.dues, at) {
+		if at = at.Truncate(d.every).Add(d.every); at.Year() > 1 && !slices.Contains(d.dues, at) {
 			d.dues = append(d.dues, at)
 		}
 	}
 }
 
-// next is the minute in which the next work is due.
+// next is when the sweep finds the next work.
 func (d *diary) next() (time.Time, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

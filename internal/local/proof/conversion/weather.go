@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,8 @@ type weather struct {
 // faults let calls go wrong, and watch those that move referrals.
 type faults struct {
 	w *world
+
+	script func(*http.Request) *simhero.Fault // decides first, if there is one
 
 	mu       sync.Mutex
 	weather  weather
@@ -64,6 +67,13 @@ func (f *faults) hero(r *http.Request) *simhero.Fault {
 	if r.Header.Get("X-Person") != "" {
 		return nil
 	}
+	if f.script != nil {
+		fault := f.script(r)
+		if fault == nil || slices.Contains(carriedOut, fault.Kind) {
+			f.watch(r)
+		}
+		return fault
+	}
 	f.mu.Lock()
 	var fault *simhero.Fault
 	done := true
@@ -71,8 +81,8 @@ func (f *faults) hero(r *http.Request) *simhero.Fault {
 	switch {
 	case f.paused:
 		percent = 0
-	case moves(r):
-		percent *= 2 // what matters most has the worst of it
+	case moves(r) && percent > 0:
+		percent = 50 // what matters most has the worst of it
 	}
 	if f.w.roll(100) < percent {
 		switch f.w.roll(20) {

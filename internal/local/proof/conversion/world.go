@@ -19,6 +19,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -68,6 +69,7 @@ type world struct {
 
 	mu    sync.Mutex
 	queue []message
+	asked atomic.Int64 // calls of the org by the system
 	hints int
 	kills int
 	dead  int // letters
@@ -98,7 +100,7 @@ func newWorld(ctx context.Context, random *rand.Rand, plant Plant, allowance int
 	if err != nil {
 		return nil, err
 	}
-	w.store = &diary{Store: store.New(db, "table", plain{}).WithClock(w.Now)}
+	w.store = &diary{every: time.Minute, Store: store.New(db, "table", plain{}).WithClock(w.Now)}
 	w.wire()
 	return w, w.seed(ctx, allowance)
 }
@@ -106,7 +108,7 @@ func newWorld(ctx context.Context, random *rand.Rand, plant Plant, allowance int
 func (w *world) wire() {
 	hosts := salesforce.Hosts{}
 	client := func() *salesforce.Client {
-		return &salesforce.Client{HTTP: &http.Client{Transport: wire{w.org}}, Hosts: hosts, Tokens: session{w.org}}
+		return &salesforce.Client{HTTP: &http.Client{Transport: counted{wire{w.org}, &w.asked}}, Hosts: hosts, Tokens: session{w.org}}
 	}
 	heroClient := &referralhero.Client{BaseURL: "https://app.referralhero.example/api/v2", HTTP: &http.Client{Transport: wire{w.hero}}}
 	w.worker = core.Worker{
@@ -327,6 +329,17 @@ func (j jobs) Send(ctx context.Context, delay time.Duration, jobs ...core.Job) e
 	}
 	j.w.put(delay, jobs...)
 	return step(ctx, true)
+}
+
+// counted counts what goes over a wire.
+type counted struct {
+	wire
+	n *atomic.Int64
+}
+
+func (c counted) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.n.Add(1)
+	return c.wire.RoundTrip(r)
 }
 
 // session gives tokens without a broker.
