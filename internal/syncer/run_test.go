@@ -404,6 +404,20 @@ func TestCampaignsTakeTurns(t *testing.T) {
 	}
 }
 
+func TestAnotherCampaignWaitsForALoad(t *testing.T) {
+	t.Parallel()
+	w, _ := loading(t, 40)
+	w.must(w.service.Off(t.Context(), account, campaign, "Dana Reeve"))
+	w.must(w.store.SaveCampaign(t.Context(), bridge.Campaign{ID: other, Account: account, Name: "Other", Listed: true, Identifier: bridge.ByEmail, SeenAt: w.Now()}))
+	o := syncer.Options{Connection: connection, Target: bridge.ToContact, Only: syncer.Everybody, Every: syncer.Daily}
+	err := w.service.Save(t.Context(), account, other, "Dana Reeve", o)
+	if said, field := bridge.MessageOf(err); bridge.KindOf(err) != bridge.Conflict || said == "" || field != "connection" {
+		t.Errorf("while the load is under way: %v", err)
+	}
+	w.advance(11 * time.Minute)
+	w.must(w.service.Save(t.Context(), account, other, "Dana Reeve", o))
+}
+
 func TestAnAccountThatIsErased(t *testing.T) {
 	t.Parallel()
 	w, ids := listed(t, 60, 10)

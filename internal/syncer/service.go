@@ -168,10 +168,14 @@ func (s Service) Preview(ctx context.Context, account bridge.AccountID, campaign
 }
 
 // Save switches syncing on, with these options, and has everything filled in; or changes the options of a campaign that is
-// on. A bad option is Invalid, at its field. It is a Conflict if another campaign owns the fields.
+// on. A bad option is Invalid, at its field. It is a Conflict if another campaign owns the fields, or
+// is still writing them.
 func (s Service) Save(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, by string, o Options) error {
 	const op = "syncer.Save"
 	if err := s.check(ctx, op, account, &o); err != nil {
+		return err
+	}
+	if err := s.vacant(ctx, op, account, campaign, o); err != nil {
 		return err
 	}
 	return s.edit(ctx, op, account, campaign, func(sync *Sync) bool {
@@ -183,6 +187,43 @@ func (s Service) Save(ctx context.Context, account bridge.AccountID, campaign br
 		sync.Due = s.Now().Add(grace)
 		return true
 	})
+}
+
+// vacant refuses fields into which a bulk load is still writing of a campaign that was switched off.
+func (s Service) vacant(ctx context.Context, op string, account bridge.AccountID, campaign bridge.CampaignID, o Options) error {
+	all, err := s.Rows.Syncs(ctx, account)
+	if err != nil {
+		return bridge.E(op, "", err)
+	}
+	home := Sync{Options: o}.home()
+	for _, other := range all {
+		if other.Campaign == campaign || other.On {
+			continue
+		}
+		run, err := s.Rows.Run(ctx, account, other.Campaign)
+		switch {
+		case bridge.KindOf(err) == bridge.NotFound, err == nil && (run.Load == nil || run.Home != home):
+			continue
+		case err != nil:
+			return bridge.E(op, "", err)
+		}
+		c, err := s.Connections.Connection(ctx, account, o.Connection)
+		if err != nil {
+			return bridge.E(op, "", err)
+		}
+		for _, job := range run.Load.Jobs {
+			state, err := s.Org(c).LoadState(ctx, job)
+			switch {
+			case bridge.KindOf(err) == bridge.NotFound: // forgotten, so it is over
+			case err != nil:
+				return bridge.E(op, "", err)
+			case !state.Ended:
+				return bridge.Say(op, bridge.Conflict, "connection",
+					"A bulk load of the campaign that kept these fields before is still writing. That takes some minutes: try again then.")
+			}
+		}
+	}
+	return nil
 }
 
 // Off ends syncing. What is in Salesforce stays.
