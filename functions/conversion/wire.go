@@ -46,7 +46,7 @@ func readSettings(env *config.Env) settings {
 }
 
 // newWorkers makes every client once, while Lambda gives an initialisation its full speed.
-func newWorkers(s settings, cloud aws.Config) workers {
+func newWorkers(s settings, cloud aws.Config) queue.Queues {
 	sealer := secrets.DataKeys(&secrets.Reader{Client: secretsmanager.NewFromConfig(cloud), ID: s.appSecret})
 	rows := store.New(dynamodb.NewFromConfig(cloud), s.table, sealer)
 	messages := sqs.NewFromConfig(cloud)
@@ -74,9 +74,9 @@ func newWorkers(s settings, cloud aws.Config) workers {
 		},
 		LastMessage: lastMessage(flows), Now: time.Now, Log: slog.Default(),
 	}
-	return workers{
-		queueName(s.conversions): queue.Worker[conversion.Job]{Work: worker.Handle, Topic: deals, Log: slog.Default()}.Handle,
-		queueName(s.plumbing):    queue.Worker[plumbing.Job]{Work: flows.Work, Topic: pipes, Log: slog.Default()}.Handle,
+	return queue.Queues{
+		s.conversions: queue.Worker[conversion.Job]{Work: worker.Handle, Topic: deals, Log: slog.Default()}.Handle,
+		s.plumbing:    queue.Worker[plumbing.Job]{Work: flows.Work, Topic: pipes, Log: slog.Default()}.Handle,
 	}
 }
 

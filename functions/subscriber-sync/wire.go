@@ -45,7 +45,7 @@ func readSettings(env *config.Env) settings {
 }
 
 // newWorkers makes every client once, while Lambda gives an initialisation its full speed.
-func newWorkers(s settings, cloud aws.Config) workers {
+func newWorkers(s settings, cloud aws.Config) queue.Queues {
 	sealer := secrets.DataKeys(&secrets.Reader{Client: secretsmanager.NewFromConfig(cloud), ID: s.appSecret})
 	rows := store.New(dynamodb.NewFromConfig(cloud), s.table, sealer)
 	messages := sqs.NewFromConfig(cloud)
@@ -72,11 +72,11 @@ func newWorkers(s settings, cloud aws.Config) workers {
 	work := func(live bool) func(context.Context, []syncer.Hint) []error {
 		return func(ctx context.Context, hints []syncer.Hint) []error { return worker.Hints(ctx, hints, live) }
 	}
-	return workers{
-		queueName(s.hints):      queue.Batch[syncer.Hint]{Work: work(true), Topic: hints, Log: slog.Default()}.Handle,
-		queueName(s.changes):    queue.Batch[syncer.Hint]{Work: work(false), Topic: changes, Log: slog.Default()}.Handle,
-		queueName(s.runs):       queue.Worker[syncer.Job]{Work: worker.Step, Topic: runs, Log: slog.Default()}.Handle,
-		queueName(s.provisions): queue.Worker[provision.Job]{Work: fields.Work, Topic: provisions, Log: slog.Default()}.Handle,
+	return queue.Queues{
+		s.hints:      queue.Batch[syncer.Hint]{Work: work(true), Topic: hints, Log: slog.Default()}.Handle,
+		s.changes:    queue.Batch[syncer.Hint]{Work: work(false), Topic: changes, Log: slog.Default()}.Handle,
+		s.runs:       queue.Worker[syncer.Job]{Work: worker.Step, Topic: runs, Log: slog.Default()}.Handle,
+		s.provisions: queue.Worker[provision.Job]{Work: fields.Work, Topic: provisions, Log: slog.Default()}.Handle,
 	}
 }
 
