@@ -22,7 +22,8 @@ type Deal struct {
 	Roles      []ContactRole
 	Entered    map[string]time.Time // when it last came into each stage that it has been in
 	CreatedAt  time.Time
-	Modified   time.Time // newest SystemModstamp of the deal and its roles, also of those that were deleted
+	Modified   time.Time   // newest SystemModstamp of the deal and its roles, also of those that were deleted
+	With       DealColumns // that were read: what the connected user may not see is not null
 }
 
 // ContactRole is a person's part in a deal.

@@ -212,7 +212,9 @@ func (t *turn) settle(ctx context.Context, claimed bridge.Effect, o outcome) (bo
 		err = t.commit(ctx, c)
 		if err == nil {
 			after := c.Effects[0]
-			t.hint(ctx, after)
+			if o.ours {
+				t.hint(ctx, after)
+			}
 			due := after.State == bridge.EffectPlanned || after.State == bridge.EffectUnknown
 			return due && !after.Due.After(t.w.Now()), nil
 		}

@@ -27,6 +27,7 @@ const (
 	reasonRule     = "other_rule"
 	reasonUnlisted = "stage_unlisted"
 	reasonHidden   = "hidden"
+	reasonUnseen   = "field_hidden"
 
 	// Those that somebody may put right, so that it is worth looking again.
 	reasonNobody   = "no_person"
@@ -117,7 +118,10 @@ func one(r bridge.Rule, stages []bridge.Stage, d bridge.Deal) verdict {
 	if r.WonOnly {
 		v.find(reasonNotWon, "the deal is won", choose(d.Won, "won", "not won"), d.Won)
 	}
-	if r.RecordType != "" {
+	switch {
+	case r.RecordType != "" && !d.With.RecordType:
+		v.unseen("Record Type")
+	case r.RecordType != "":
 		v.find(reasonType, string(r.RecordType), string(d.RecordType), d.RecordType.Key() == r.RecordType.Key())
 	}
 	v.amount(d)
@@ -125,6 +129,13 @@ func one(r bridge.Rule, stages []bridge.Stage, d bridge.Deal) verdict {
 		v.ready = d.Entered[r.Stage].AddDate(0, 0, r.Hold)
 	}
 	return v
+}
+
+// unseen lets the rule say nothing as long as it cannot see a field: it must not take back what it has counted because
+// somebody hides that.
+func (v *verdict) unseen(field string) {
+	v.find(reasonUnseen, "the field "+field+" of opportunities can be seen", "it is hidden from the connected user", false)
+	v.frozen = true
 }
 
 // stage finds whether the deal has reached the rule's stage, and stands. It stands where it is at that stage, or has gone
@@ -161,6 +172,10 @@ func (v *verdict) amount(d bridge.Deal) {
 	least, spend := v.rule.Minimum, v.rule.Trigger == bridge.TotalSpend
 	asked := least.Amount.IsPositive()
 	if !asked && !spend {
+		return
+	}
+	if d.With.NoAmount {
+		v.unseen("Amount")
 		return
 	}
 	v.find(reasonNoAmount, "an amount", choose(d.NoAmount, "none", shown(d.Amount)), !d.NoAmount)

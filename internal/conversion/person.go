@@ -13,6 +13,12 @@ import (
 
 // share finds who of the campaign a contact is. missing says why that cannot be told; it is empty if it can.
 func (t *turn) share(ctx context.Context, i item, r bridge.Rule, contact bridge.SalesforceID, p bridge.Party, old bridge.Entry, d *draft) (s bridge.Share, missing string, err error) {
+	if p.ID == "" && r.Trigger != bridge.AddContact { // hidden from the connected user: perhaps it was not always
+		m, err := t.w.Ledger.Match(ctx, t.id, i.set.Campaign, contact)
+		if s.Contact, s.Subscriber = contact, m.Subscriber; s.Subscriber != "" || err != nil {
+			return s, "", err
+		}
+	}
 	if p.ID == "" || p.Deleted {
 		return bridge.Share{Contact: contact}, reasonNobody, nil
 	}
@@ -61,7 +67,7 @@ func identifierOf(by bridge.Identifier, s bridge.Subscriber) string {
 const fresh = 4 * time.Minute
 
 // match finds the subscriber that a contact is: by the id that the sync has written, else by the e-mail address. What was
-// found once stands as long as the contact does not change: ReferralHero tells nobody's identifier change.
+// found once stands until somebody else is found.
 func (t *turn) match(ctx context.Context, i item, p bridge.Party, d *draft) (bridge.SubscriberID, string, error) {
 	m, err := t.w.Ledger.Match(ctx, t.id, i.set.Campaign, p.ID)
 	if err != nil {
@@ -83,6 +89,9 @@ func (t *turn) match(ctx context.Context, i item, p bridge.Party, d *draft) (bri
 	}
 	if err != nil {
 		return "", "", err
+	}
+	if s == "" {
+		s = m.Subscriber // whose address has changed in Salesforce, and not in ReferralHero
 	}
 	m = bridge.Match{Account: t.id, Campaign: i.set.Campaign, Contact: p.ID, Subscriber: s, Print: print, LookedAt: now, Version: m.Version}
 	if err := t.w.Ledger.SaveMatch(ctx, m); err != nil && bridge.KindOf(err) != bridge.Conflict {

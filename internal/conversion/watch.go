@@ -89,6 +89,7 @@ func (t *turn) poll(ctx context.Context, v bridge.Watch, sets []bridge.RuleSet) 
 	if err != nil {
 		return v, false, err
 	}
+	v.Columns = t.columns // which were found anew if they had changed
 	v.Window.Changes += page.Changes
 	v.Window.Deals += moved.deals + others.deals
 	v.Window.Found += moved.changed + others.changed

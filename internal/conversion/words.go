@@ -20,6 +20,7 @@ var words = map[string]string{
 	reasonRule:     "Another event with the same effect comes first, and takes care of the deal.",
 	reasonUnlisted: "The org does not have the stage any more. Nothing changes until the event has another one.",
 	reasonHidden:   "The deal was erased for good, or is hidden from the connected user. What it has counted stands.",
+	reasonUnseen:   "A field that the event needs is hidden from the connected Salesforce user. Nothing changes until an administrator shows it again, in Setup > Field Accessibility.",
 	reasonNobody:   "The deal has nobody to act for: no primary contact role, not exactly one role, and no contact. It is looked at again for some hours, and whenever its roles change.",
 	reasonNoValue:  "The contact has no usable e-mail address or phone number, whichever this campaign needs.",
 	reasonStranger: "The contact is no subscriber of this campaign, or has not confirmed the address yet.",

@@ -147,7 +147,7 @@ type opportunity struct {
 func (o opportunity) deal(with bridge.DealColumns) (bridge.Deal, error) {
 	d := bridge.Deal{
 		ID: o.ID, Name: o.Name, Deleted: o.IsDeleted, Stage: o.StageName, Closed: o.IsClosed, Won: o.IsWon, RecordType: o.RecordTypeID, Contact: o.ContactID,
-		Amount: bridge.Money{Currency: o.CurrencyIsoCode}, NoAmount: with.NoAmount || o.Amount == "",
+		Amount: bridge.Money{Currency: o.CurrencyIsoCode}, NoAmount: o.Amount == "", With: with,
 		Entered: map[string]time.Time{}, CreatedAt: o.CreatedDate.time(), Modified: o.SystemModstamp.time(),
 	}
 	if o.Account != nil {

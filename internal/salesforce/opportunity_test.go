@@ -216,8 +216,8 @@ func TestDealColumns(t *testing.T) {
 	if err != nil || !columns.NoAmount {
 		t.Fatalf("with a hidden amount: %+v, %v", columns, err)
 	}
-	if got := plain.deal(plain.open(map[string]any{"StageName": "Closed Won"})); !got.NoAmount {
-		t.Errorf("deal = %+v, want no amount", got)
+	if got := plain.deal(plain.open(map[string]any{"StageName": "Closed Won"})); !got.NoAmount || !got.With.NoAmount {
+		t.Errorf("deal = %+v, want an amount that cannot be seen", got)
 	}
 	hidden, _, err := plain.Deals(ctx, []bridge.SalesforceID{id(t, "0065g00000ZZZZZ")}, bridge.DealColumns{})
 	if bridge.KindOf(err) != bridge.Invalid {

@@ -866,3 +866,38 @@ func TestWhatAMessageCosts(t *testing.T) {
 	}
 	s.has(two, mail0, 1+4+7+10+13+16+19+22+25+28+31+34+37+40+43+46+49+52+55+58+61+64+67+70+73+76+79+82+85+88+91+94+97+100)
 }
+
+// TestWhoChangesAddress stays who they are, as long as nobody else has the new one.
+func TestWhoChangesAddress(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := newStory(t, two, spend)
+	deal := s.open(closedWon, 10, ann0)
+	s.message(deal)
+	s.ok(s.api(ctx, http.MethodPatch, "/sobjects/Contact/"+ann0, map[string]any{"Email": "new@example.com"}, nil))
+	s.message(deal)
+	s.has(two, mail0, 10)
+	s.ok(s.api(ctx, http.MethodDelete, "/sobjects/Contact/"+ann3, nil, nil)) // no duplicate, then
+	s.ok(s.api(ctx, http.MethodPatch, "/sobjects/Contact/"+ann0, map[string]any{"Email": "ann.3@example.com"}, nil))
+	s.message(deal)
+	s.has(two, mail0, 0)
+	s.has(two, mail3, 10)
+}
+
+// TestAFieldThatIsHidden takes nothing back.
+func TestAFieldThatIsHidden(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, two, spend)
+	s.watched()
+	deal := s.open(closedWon, 10, ann0)
+	s.message(deal)
+	s.ok(s.org.SetVisible(admin, "Opportunity", "Amount", false))
+	s.message(deal)
+	s.pass(25 * time.Hour)
+	s.has(two, mail0, 10)
+	s.ok(s.org.SetVisible(admin, "Opportunity", "Amount", true))
+	s.edit(deal, map[string]any{"Amount": 11})
+	s.message(deal)
+	s.pass(24 * time.Hour)
+	s.has(two, mail0, 11)
+}
