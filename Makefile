@@ -35,7 +35,7 @@ test: ## Test everything that needs Go only
 	go test -race -shuffle=on ./...
 
 .PHONY: check
-check: lint template conformance browser foreign ## Lint, check the template, and test with what must be installed first
+check: lint template supply conformance other browser foreign ## Lint, check the template, and test with what must be installed first
 
 .PHONY: prove
 prove: ## Run an experiment: WHAT=import|connections|sync|conversions
@@ -85,11 +85,22 @@ template: $(cfn_lint)/installed $(sam)/installed $(checkov)/installed
 	'.tools/$*/bin/pip' install --quiet --disable-pip-version-check '$*'
 	touch $@
 
+# That the modules are those of go.sum, and that the same source makes the same packages.
+.PHONY: supply
+supply:
+	go mod verify
+	.ci/reproducible
+
 # The suites of whatever has two implementations, on AWS's own DynamoDB and on an SQS that we did not write.
 .PHONY: conformance
 conformance:
 	.ci/tools/beside DYNAMODB_ENDPOINT .ci/dynamodb-local go test -count=1 ./internal/sim/aws/dynamodb/... ./internal/store/...
 	.ci/tools/beside SQS_ENDPOINT .ci/other-sqs go test -count=1 ./internal/sim/aws/sqs/... ./internal/queue/...
+
+# The demonstration on an AWS that we did not write.
+.PHONY: other
+other:
+	.ci/tools/beside AWS_ENDPOINT_URL .ci/other-sqs .ci/tools/beside AWS_ENDPOINT_URL_DYNAMODB .ci/dynamodb-local .ci/other-demo
 
 .PHONY: browser
 browser:
