@@ -169,12 +169,18 @@ func (r *rig) work(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if len(got.Messages) == 0 {
+				continue
+			}
+			idle = false
+			var event lambdaevents.SQSEvent
 			for _, m := range got.Messages {
-				idle = false
-				event := lambdaevents.SQSEvent{Records: []lambdaevents.SQSMessage{{MessageId: *m.MessageId, Body: *m.Body}}}
-				if again, err := take(t.Context(), event); err != nil || len(again.BatchItemFailures) > 0 {
-					t.Errorf("%s: %v, %v of %s", url, err, again, *m.Body)
-				}
+				event.Records = append(event.Records, lambdaevents.SQSMessage{MessageId: *m.MessageId, Body: *m.Body})
+			}
+			if again, err := take(t.Context(), event); err != nil || len(again.BatchItemFailures) > 0 {
+				t.Errorf("%s: %v, %v of %v", url, err, again, event)
+			}
+			for _, m := range got.Messages {
 				if _, err := r.queues.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: &url, ReceiptHandle: m.ReceiptHandle}); err != nil {
 					t.Fatal(err)
 				}
