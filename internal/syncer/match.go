@@ -86,7 +86,7 @@ func (b *bench) prepare(ctx context.Context, items []*item) error {
 func (b *bench) value(it *item) {
 	target := cmp.Or(it.link.Target, b.sync.Target)
 	if it.gone {
-		it.print = print(it.values, lasting(b.layout(target).Visible))
+		it.print = print(it.values, b.layout(target).Visible) // POSITION too: no other write takes it along
 		return
 	}
 	it.values, _ = fit(Values(it.sub, it.lastRef), b.layout(target))
@@ -95,7 +95,7 @@ func (b *bench) value(it *item) {
 
 // cleared reports whether a subscriber is known to be gone, and every field of the record that can be seen by now is empty.
 func (b *bench) cleared(l Link) bool {
-	return l.Gone && (l.Record == "" || l.Print == print(bridge.Values{}, lasting(b.layout(l.Target).Visible)))
+	return l.Gone && (l.Record == "" || l.Print == print(bridge.Values{}, b.layout(l.Target).Visible))
 }
 
 // update is a change of a record that is there. Of somebody who is a subscriber no more all fields are emptied; the record
@@ -253,7 +253,7 @@ func (b *bench) everybody(ctx context.Context) (map[bridge.SubscriberID]bool, er
 
 // adopt makes a record the item's own. It is written unless it shows everything already.
 func (b *bench) adopt(it *item, r bridge.Record) {
-	it.link.Target, it.link.Record, it.link.Parent = r.Target, r.ID, r.Parent
+	it.link.Target, it.link.Record, it.link.Parent, it.moved = r.Target, r.ID, r.Parent, true
 	b.value(it)
 	if bridge.Differ(r.Values, it.values, b.layout(r.Target).Visible) == 0 {
 		it.equal = true

@@ -46,9 +46,9 @@ func (b *bench) write(ctx context.Context, items []*item, over int, run bool) (o
 		case it.skipped != "" && !it.moved && it.link.Problem.Cause == "" && (!it.gone || it.link.Gone || it.link.Version == 0):
 			total.tally.Skipped++
 			total.reason[it.skipped]++
-		case it.equal && it.kept() && run && it.mine():
+		case it.equal && it.kept() && !it.moved && run && it.mine():
 			total.repaired++ // by the same slice, whose worker did not get to say so
-		case it.equal && it.kept():
+		case it.equal && it.kept() && !it.moved:
 			total.tally.Equal++ // and its link says so already
 		default:
 			todo = append(todo, it)
