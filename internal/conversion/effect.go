@@ -46,7 +46,7 @@ const (
 
 // effects gets on with the effects that this turn has made due. Whatever it does not get to, the sweep finds.
 func (t *turn) effects(ctx context.Context) {
-	for len(t.touched) > 0 && !late(ctx) {
+	for len(t.touched) > 0 && !tooLate(ctx) {
 		id := t.touched[0]
 		t.touched = t.touched[1:]
 		if err := t.effect(ctx, id); err != nil {
@@ -65,7 +65,7 @@ func (t *turn) effect(ctx context.Context, id bridge.EffectID) error {
 		if err != nil || !more {
 			return err
 		}
-		if late(ctx) {
+		if tooLate(ctx) {
 			return nil // it is due, and the sweep finds it
 		}
 	}

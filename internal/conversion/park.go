@@ -27,7 +27,7 @@ func parkedID(deals []bridge.SalesforceID) string {
 func (w Worker) park(ctx context.Context, job Job, deals []bridge.SalesforceID, s *stop) error {
 	w.Log.WarnContext(ctx, "deals wait", "account", job.Account, "connection", job.Connection, "reason", s.reason, "err", s.err)
 	if job.Step == StepLook {
-		return w.postpone(ctx, job, deals, s)
+		return w.due(ctx, job, deals, w.Now().Add(s.waitOf(len(looks))))
 	}
 	p, err := w.Ledger.Parked(ctx, job.Account, job.Connection, parkedID(deals))
 	if err != nil {
@@ -45,19 +45,19 @@ func (w Worker) park(ctx context.Context, job Job, deals []bridge.SalesforceID, 
 	return err
 }
 
-// postpone moves on the time of entries that were to be looked at.
-func (w Worker) postpone(ctx context.Context, job Job, deals []bridge.SalesforceID, s *stop) error {
-	due := w.Now().Add(s.waitOf(len(looks)))
+// due moves on the time of entries that were to be looked at now; never, if it is zero.
+func (w Worker) due(ctx context.Context, job Job, deals []bridge.SalesforceID, until time.Time) error {
+	now := w.Now()
 	for _, deal := range deals {
 		entries, err := w.Ledger.DealEntries(ctx, job.Account, job.Campaign, deal)
 		if err != nil {
 			return err
 		}
 		for _, e := range entries {
-			if e.Due.IsZero() || e.Due.After(due) {
+			if e.Due.IsZero() || e.Due.After(now) {
 				continue
 			}
-			e.Due = due
+			e.Due = until
 			if err := w.Ledger.CommitConversions(ctx, Commit{Entries: []bridge.Entry{e}}); err != nil && bridge.KindOf(err) != bridge.Conflict {
 				return err
 			}

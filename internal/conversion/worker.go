@@ -139,8 +139,11 @@ func (w Worker) deals(ctx context.Context, job Job) error {
 		return err
 	}
 	t := w.newTurn(job.Account)
-	if len(sets) > 0 && len(ids) > 0 {
+	switch {
+	case len(sets) > 0 && len(ids) > 0:
 		_, err = t.look(ctx, sets, ids, prompt)
+	case job.Step == StepLook: // the rules were switched off: when one is on again, everything is judged anew
+		err = w.due(ctx, job, ids, time.Time{})
 	}
 	if s, is := stopped(err); is {
 		return w.park(ctx, job, ids, s)
@@ -204,7 +207,13 @@ func (w Worker) life(ctx context.Context) time.Duration {
 }
 
 // late reports whether too little time is left to begin something new.
-func late(ctx context.Context) bool {
+func late(ctx context.Context) bool { return within(ctx, 10*time.Second) }
+
+// tooLate reports whether too little time is left for a call to ReferralHero, which may take 20 seconds: one that is cut
+// off has an outcome that nobody knows.
+func tooLate(ctx context.Context) bool { return within(ctx, 25*time.Second) }
+
+func within(ctx context.Context, length time.Duration) bool {
 	deadline, ok := ctx.Deadline()
-	return ctx.Err() != nil || ok && time.Until(deadline) < 10*time.Second
+	return ctx.Err() != nil || ok && time.Until(deadline) < length
 }

@@ -901,3 +901,24 @@ func TestAFieldThatIsHidden(t *testing.T) {
 	s.pass(24 * time.Hour)
 	s.has(two, mail0, 11)
 }
+
+// TestRulesThatAreOff leave nothing that comes again and again.
+func TestRulesThatAreOff(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	s := newStory(t, two, confirmed)
+	s.watched()
+	deal := s.open(closedWon, 1, "")
+	s.message(deal)
+	s.ok(s.service.Switch(ctx, account, two, confirmed.ID, "Dana", false))
+	s.pass(time.Hour)
+	if due, err := s.store.DueConversions(ctx, s.Now().Add(1000*time.Hour), 99); err != nil || len(due) != 0 {
+		t.Errorf("still due: %+v, %v", due, err)
+	}
+	s.ok(s.api(ctx, http.MethodPost, "/sobjects/OpportunityContactRole", map[string]any{"OpportunityId": deal, "ContactId": ann0}, nil))
+	s.pass(time.Hour)
+	s.is(two, mail0, "pending")
+	s.ok(s.service.Switch(ctx, account, two, confirmed.ID, "Dana", true))
+	s.pass(time.Minute)
+	s.is(two, mail0, "confirmed")
+}
