@@ -101,7 +101,7 @@ var writeWhys = map[string]string{
 	string(inbox.Registration): "ReferralHero’s webhook: signed up", string(inbox.Referral): "ReferralHero’s webhook: referred somebody",
 	string(inbox.Update): "ReferralHero’s webhook: changed", string(inbox.Promotion): "ReferralHero’s webhook: promoted",
 	string(inbox.Reward): "ReferralHero’s webhook: got a reward", string(inbox.Deletion): "ReferralHero’s webhook: deleted, or a referral was",
-	"import": "An import", "retry": "Tried again after Salesforce had refused it", "check": "Looked at once more, since it changed while it was read",
+	"import": "An import", "conversion": "An event to track: what we told ReferralHero about a deal", "retry": "Tried again after Salesforce had refused it", "check": "Looked at once more, since it changed while it was read",
 	switchedOn: "The comparison after syncing was switched on", "regular": "A regular comparison", "asked for": "A comparison that somebody asked for",
 	"fields": "The comparison after fields became visible, or hidden", "reconnected": "The comparison after the connection worked again",
 	"missed": "The comparison after a wait", "told": "A comparison that ReferralHero asked for", "many changes": "A comparison, for many changes at once",
