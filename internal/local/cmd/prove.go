@@ -37,6 +37,12 @@ var experiments = map[string]struct {
 			return proof.ProveConversions(ctx, ".", tell)
 		},
 	},
+	"permissions": {
+		"everything that functions do, for what they ask of AWS; some minutes",
+		func(ctx context.Context, tell func(string, ...any)) (figures, error) {
+			return proof.Permissions(ctx, ".", tell)
+		},
+	},
 	"connections": {
 		"every state of the token refresh, a canary, the attacks, and a storm of 100 workers; some minutes",
 		func(ctx context.Context, tell func(string, ...any)) (figures, error) {
