@@ -75,8 +75,8 @@ func access(c bridge.Connection) string {
 // findingLevels say how bad a finding of the doctor is.
 var findingLevels = map[doctor.Level]badge{
 	doctor.Blocking: {"Must be put right", "danger", "Nothing works until this is put right."},
-	doctor.Limiting: {"Works with limits", "warning", "Imports work, with something left out."},
-	doctor.Later:    {"For later", "secondary", "Nothing to do today. Features that are to come will need it."},
+	doctor.Limiting: {"Works with limits", "warning", "It works, with something left out."},
+	doctor.Later:    {"For later", "secondary", "Good to know. Nothing that you use now breaks by it."},
 }
 
 func disconnectedWords(c bridge.Connection) string {

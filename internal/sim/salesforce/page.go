@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,6 +48,15 @@ func (o *Org) pageRoutes(mux *http.ServeMux) {
 	handle("POST /accounts/{id}", func(w http.ResponseWriter, r *http.Request) { o.editRecord(w, r, "Account") })
 	handle("POST /accounts/{id}/merge", func(w http.ResponseWriter, r *http.Request) {
 		o.edited(w, r, "Account", o.Merge(r.PathValue("id"), strings.TrimSpace(r.PostFormValue("loser"))))
+	})
+	handle("GET /lightning/r/{object}/{id}/view", func(w http.ResponseWriter, r *http.Request) {
+		// Where the real org shows a record, so that links of others work here.
+		list := map[string]string{"Contact": "contacts", "Lead": "leads", "Account": "accounts", "Opportunity": "opportunities"}[r.PathValue("object")]
+		if list == "" {
+			http.NotFound(w, r)
+			return
+		}
+		http.Redirect(w, r, "/"+list+"/"+url.PathEscape(r.PathValue("id")), http.StatusSeeOther)
 	})
 	handle("GET /opportunities", func(w http.ResponseWriter, r *http.Request) { o.listPage(w, r, "Opportunity") })
 	handle("GET /opportunities/{id}", func(w http.ResponseWriter, r *http.Request) { o.recordPage(w, r, "Opportunity") })
