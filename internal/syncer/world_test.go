@@ -324,7 +324,7 @@ func (w *world) work(random *rand.Rand, life func(*rand.Rand) *life) {
 	w.t.Helper()
 	for round := 0; ; round++ {
 		if round > 3000 {
-			w.t.Fatalf("the work does not end; log:\n%s", w.logs)
+			w.t.Fatalf("the work does not end: %s; log:\n%s", w.waiting(), w.logs)
 		}
 		batches := w.receive(random)
 		if len(batches) == 0 {
@@ -337,6 +337,21 @@ func (w *world) work(random *rand.Rand, life func(*rand.Rand) *life) {
 		}
 		team.Wait()
 	}
+}
+
+// waiting names what is on the queue.
+func (w *world) waiting() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var text strings.Builder
+	for _, m := range w.queue {
+		if m.job != nil {
+			fmt.Fprintf(&text, "a step of %s; ", m.job.Campaign)
+		} else {
+			fmt.Fprintf(&text, "%s %s; ", m.hint.Why, m.hint.Subscriber)
+		}
+	}
+	return text.String()
 }
 
 // receive takes up to three batches: hints together, and jobs one at a time.

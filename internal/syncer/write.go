@@ -420,7 +420,7 @@ func (p *batch) announce(ctx context.Context) error {
 // save keeps what came of an item.
 func (p *batch) save(ctx context.Context, it *item) error {
 	l, before, now := it.link, it.link.Problem.Cause, p.b.w.Now()
-	l.Turn = p.turn.number()
+	l.Turn, l.Load = p.turn.number(), "" // no load is writing it, or it would not be here
 	switch {
 	case it.skipped != "":
 		l.Problem = Problem{}
@@ -429,7 +429,7 @@ func (p *batch) save(ctx context.Context, it *item) error {
 		}
 	case it.problem == nil:
 		l.Problem, l.Merged = Problem{}, false
-		l.Print, l.Load = it.print, ""
+		l.Print = it.print
 		l.LastRef, l.Referrals, l.Points, l.People = it.lastRef, it.sub.Referrals(), it.sub.Points, it.sub.PeopleReferred
 		l.Referrer = it.sub.Referrer.ID
 		if it.change != nil {
