@@ -24,7 +24,7 @@ type Commit struct {
 	Actions []bridge.Action // new ones
 }
 
-// settled is when no worker is alive any more that has read a deal before now: workers live for a minute.
+// settled is when no worker is alive any more that has read a deal before now: workers live for two minutes.
 const settled = 3 * time.Minute
 
 // looks are the times after which somebody who was missing is looked for again. Contact roles come late. After that,

@@ -153,12 +153,19 @@ func (o opportunity) deal(with bridge.DealColumns) (bridge.Deal, error) {
 	if o.Account != nil {
 		d.Person = o.Account.PersonContactID
 	}
-	var err error
-	if o.Amount != "" {
-		d.Amount.Amount, err = decimal.NewFromString(string(o.Amount)) // also 1.0E7, as Salesforce writes large ones
+	if o.Amount == "" {
+		return d, nil
 	}
+	amount, err := decimal.NewFromString(string(o.Amount)) // also 1.0E7, as Salesforce writes large ones
+	if err == nil && (amount.Exponent() > mostDigits || amount.Exponent() < -mostDigits) {
+		err = errRow // no org has such an amount, and adding it to another one would take all memory
+	}
+	d.Amount.Amount = amount
 	return d, err
 }
+
+// mostDigits is more than Salesforce keeps of a number.
+const mostDigits = 40
 
 func dealStatement(with bridge.DealColumns) string {
 	fields := []string{"Id", "Name", "IsDeleted", "StageName", "IsClosed", "IsWon", "ContactId", "CreatedDate", "SystemModstamp"}
