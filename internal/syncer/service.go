@@ -285,7 +285,7 @@ func (s Service) Fields(ctx context.Context, l bridge.Layout) error {
 		if sync.Target.Object() != l.Object && l.Object != bridge.ToContact.Object() {
 			return false
 		}
-		if sync.Wanted == "" {
+		if sync.Wanted == "" && sync.Waits != fieldsHidden { // the run that waits for them fills them in
 			sync.Wanted = "fields"
 		}
 		return true

@@ -75,4 +75,6 @@ func (p *Person) EventActivity(ctx context.Context, campaign bridge.CampaignID, 
 	return lines, nil
 }
 
-func eventsPath(campaign bridge.CampaignID) string { return "/campaigns/" + string(campaign) + "/events" }
+func eventsPath(campaign bridge.CampaignID) string {
+	return "/campaigns/" + string(campaign) + "/events"
+}
