@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync/atomic"
 	"testing"
 
@@ -115,6 +116,7 @@ func planted(ctx context.Context, _ string, tell func(string, ...any), found *Co
 // lastingDays lets 1,000 days pass.
 func lastingDays(ctx context.Context, _ string, tell func(string, ...any), found *Conversions) error {
 	const days, abreast = 1000, 3
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // short-lived worlds, and memory enough
 	results := make([]conversion.Result, days)
 	var done atomic.Int64
 	team, ctx := errgroup.WithContext(ctx)
