@@ -241,7 +241,7 @@ func steady(ctx context.Context, root string, tell func(string, ...any), found *
 
 // latency measures how long it takes from a sign-up until the org has the contact: alone, and with 10,000 hints beside.
 func latency(ctx context.Context, root string, tell func(string, ...any), found *Sync) (err error) {
-	const people, signUps, flood = 12_000, 120, 10_000
+	const people, signUps, flood, during = 12_000, 120, 10_000, time.Minute
 	s, err := stage(ctx, root, people, people)
 	if err != nil {
 		return err
@@ -250,7 +250,7 @@ func latency(ctx context.Context, root string, tell func(string, ...any), found 
 	if _, err := s.fillIn(ctx); err != nil {
 		return err
 	}
-	alone, err := s.signUps(ctx, "calm", signUps)
+	alone, err := s.signUps(ctx, "calm", signUps, 0)
 	if err != nil {
 		return err
 	}
@@ -262,7 +262,14 @@ func latency(ctx context.Context, root string, tell func(string, ...any), found 
 	failed := make(chan error, 1)
 	flooded.Go(func() {
 		members := s.Hero.Subscribers(string(s.campaign))
+		pace := time.NewTicker(during / flood) // no faster than webhooks are taken: else people wait at ReferralHero, and not with us
+		defer pace.Stop()
 		for i := range flood {
+			select {
+			case <-pace.C:
+			case <-flooding.Done():
+				return
+			}
 			err := s.hero(flooding, http.MethodPost, "/subscribers/"+members[i].ID, map[string]any{"extra_field": "flood"}, nil)
 			if err != nil && flooding.Err() == nil {
 				failed <- err
@@ -270,9 +277,12 @@ func latency(ctx context.Context, root string, tell func(string, ...any), found 
 			}
 		}
 	})
-	busy, err := s.signUps(ctx, "flood", signUps)
-	stop()
+	busy, err := s.signUps(ctx, "flood", signUps, during/signUps)
+	if err != nil {
+		stop()
+	}
 	flooded.Wait()
+	stop()
 	select {
 	case failure := <-failed:
 		err = errors.Join(err, failure)
@@ -286,10 +296,17 @@ func latency(ctx context.Context, root string, tell func(string, ...any), found 
 	return nil
 }
 
-// signUps has people sign up, one after the other, and returns in how many seconds each was a contact.
-func (s *scene) signUps(ctx context.Context, name string, n int) ([]float64, error) {
+// signUps has people sign up, one after the other and no sooner than that, and returns in how many seconds each was a contact.
+func (s *scene) signUps(ctx context.Context, name string, n int, every time.Duration) ([]float64, error) {
 	var took []float64
 	for i := range n {
+		if pause := every - time.Duration(last(took)*float64(time.Second)); i > 0 && pause > 0 {
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
 		email := fmt.Sprintf("%s%d@example.com", name, i)
 		began := time.Now()
 		var answer struct{ Data struct{ ID string } }
@@ -302,6 +319,14 @@ func (s *scene) signUps(ctx context.Context, name string, n int) ([]float64, err
 		took = append(took, time.Since(began).Seconds())
 	}
 	return took, nil
+}
+
+// last returns the last of the values, or 0.
+func last(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	return values[len(values)-1]
 }
 
 // visible waits until the contact with an address shows the subscriber's id.
