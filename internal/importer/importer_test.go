@@ -13,6 +13,7 @@ import (
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/importer"
+	"github.com/referralbridge/referralbridge/internal/sim/mortal"
 	simhero "github.com/referralbridge/referralbridge/internal/sim/referralhero"
 	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 )
@@ -95,28 +96,28 @@ func dieAt(t *testing.T, contacts []simorg.Contact, want map[string]bridge.Outco
 	t.Helper()
 	w := newWorld(t, options{contacts: contacts})
 	i := w.start(nil)
-	last := &life{steps: step, after: after}
-	w.workOne(func() *life {
+	last := &mortal.Life{Steps: step, After: after}
+	w.workOne(func() *mortal.Life {
 		switch {
-		case last.over():
-			return &life{steps: -1}
-		case last.made > 0:
-			last = &life{steps: last.steps - last.made, after: after}
+		case last.Over():
+			return &mortal.Life{Steps: -1}
+		case last.Made() > 0:
+			last = &mortal.Life{Steps: last.Steps - last.Made(), After: after}
 		}
 		return last
 	})
 	got := w.agrees(i.ID, want, 0)
-	if sent := got.Mail == bridge.MailSent && len(w.mails) == 1; !sent && !(got.Mail == bridge.MailUnknown && len(w.mails) <= 1 && last.over()) {
+	if sent := got.Mail == bridge.MailSent && len(w.mails) == 1; !sent && !(got.Mail == bridge.MailUnknown && len(w.mails) <= 1 && last.Over()) {
 		t.Errorf("mail = %s, %d mails", got.Mail, len(w.mails))
 	}
 	if t.Failed() {
 		t.Fatalf("death at step %d", step)
 	}
-	return last.over()
+	return last.Over()
 }
 
 // workOne is work with one worker at a time, in order.
-func (w *world) workOne(life func() *life) {
+func (w *world) workOne(life func() *mortal.Life) {
 	w.t.Helper()
 	for range 500 {
 		batch := w.receive(1)
@@ -141,17 +142,17 @@ func TestAnyWorkersMayDie(t *testing.T) {
 			w := newWorld(t, options{contacts: contacts, existing: existing})
 			i := w.start(nil)
 			deaths := 0
-			w.work(fixed(seed), func(random *rand.Rand) *life {
+			w.work(fixed(seed), func(random *rand.Rand) *mortal.Life {
 				if random.IntN(3) == 0 { // a duplicate of something that waits
 					if waiting := w.peek(); len(waiting) > 0 && len(waiting) < 20 {
 						w.put(time.Duration(random.IntN(100))*time.Second, waiting[random.IntN(len(waiting))].job)
 					}
 				}
 				if random.IntN(2) == 0 || deaths > 60 {
-					return &life{steps: -1}
+					return &mortal.Life{Steps: -1}
 				}
 				deaths++
-				return &life{steps: random.IntN(400), after: random.IntN(2) == 0}
+				return &mortal.Life{Steps: random.IntN(400), After: random.IntN(2) == 0}
 			})
 			got := w.agrees(i.ID, want, len(existing))
 			if len(w.mails) > 1 || got.Mail == bridge.MailSent && len(w.mails) != 1 || got.Mail == bridge.MailFailed {
@@ -682,10 +683,10 @@ func TestAPageThatKillsItsWorkersIsGivenUp(t *testing.T) {
 		if len(batch) == 0 {
 			break
 		}
-		l := &life{steps: -1}
+		l := &mortal.Life{Steps: -1}
 		if batch[0].job.Page == 2 && w.get(i.ID).State == bridge.Running {
 			if sheet, err := w.store.Page(t.Context(), account, i.ID, 2); err == nil && sheet.Page.Tries <= 20 {
-				l.steps = 6 // always soon after it has claimed the page
+				l.Steps = 6 // always soon after it has claimed the page
 			}
 		}
 		w.do(batch[0], l)

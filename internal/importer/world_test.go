@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -30,6 +29,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/referralhero"
 	"github.com/referralbridge/referralbridge/internal/salesforce"
 	table "github.com/referralbridge/referralbridge/internal/sim/aws/dynamodb"
+	"github.com/referralbridge/referralbridge/internal/sim/mortal"
 	simhero "github.com/referralbridge/referralbridge/internal/sim/referralhero"
 	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 	"github.com/referralbridge/referralbridge/internal/store"
@@ -120,11 +120,11 @@ func (w *world) wire() {
 	w.orgURL = w.serve(w.org)
 	w.heroURL = w.serve(w.hero)
 	hosts := salesforce.Hosts{Simulator: w.orgURL}
-	orgHTTP := &http.Client{Transport: mortal{hosts.HTTPClient().Transport}}
+	orgHTTP := &http.Client{Transport: mortal.Transport{RoundTripper: hosts.HTTPClient().Transport}}
 	tokens := session{w.org, w.orgURL}
 	client := &salesforce.Client{HTTP: orgHTTP, Hosts: hosts, Tokens: tokens}
 	heroHTTP := referralhero.HTTPClient()
-	heroHTTP.Transport = mortal{heroHTTP.Transport}
+	heroHTTP.Transport = mortal.Transport{RoundTripper: heroHTTP.Transport}
 	rations := budget.Budget{Store: w.store, Length: time.Hour, Now: w.Now}
 	org := func(bridge.Connection) importer.Org { return client }
 	w.service = importer.Service{
@@ -171,7 +171,7 @@ func newTable(t *testing.T, endpoint string) *dynamodb.Client {
 	t.Helper()
 	db := dynamodb.New(dynamodb.Options{
 		BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-		HTTPClient: &http.Client{Transport: mortal{http.DefaultTransport.(*http.Transport).Clone()}},
+		HTTPClient: &http.Client{Transport: mortal.Transport{RoundTripper: http.DefaultTransport.(*http.Transport).Clone()}},
 	})
 	key := func(hash, sort string) []types.KeySchemaElement {
 		return []types.KeySchemaElement{
@@ -210,7 +210,7 @@ func (w *world) start(change func(*bridge.ImportOptions)) bridge.Import {
 
 // work hands the queue's messages to workers, in any order and some at the same time, until it is empty. When
 // nothing can be seen yet, the clock moves on. A worker whose life ends leaves its message for later.
-func (w *world) work(random *rand.Rand, life func(*rand.Rand) *life) {
+func (w *world) work(random *rand.Rand, life func(*rand.Rand) *mortal.Life) {
 	w.t.Helper()
 	for round := 0; ; round++ {
 		if round > 3000 {
@@ -253,14 +253,13 @@ func (w *world) peek() []message {
 }
 
 // do is one invocation of the worker, with what the queue does afterwards.
-func (w *world) do(m message, l *life) {
-	ctx, cancel := context.WithTimeout(context.WithValue(w.t.Context(), lifeKey{}, l), 30*time.Second)
+func (w *world) do(m message, l *mortal.Life) {
+	ctx, cancel := l.Begin(w.t.Context(), 30*time.Second)
 	defer cancel()
-	l.end = cancel
 	err := w.worker.Handle(ctx, m.job)
 	kind := bridge.KindOf(err)
 	switch {
-	case l.over():
+	case l.Over():
 		w.put(time.Minute, m.job) // the visibility time-out
 	case err == nil, kind.Permanent():
 	case kind == bridge.Throttled:
@@ -279,7 +278,7 @@ func (w *world) put(delay time.Duration, jobs ...importer.Job) {
 }
 
 func (w *world) mail(ctx context.Context, m importer.Message) error {
-	if err := step(ctx, false); err != nil {
+	if err := mortal.Step(ctx, false); err != nil {
 		return err
 	}
 	if w.mailer != nil {
@@ -288,7 +287,7 @@ func (w *world) mail(ctx context.Context, m importer.Message) error {
 	w.mu.Lock()
 	w.mails = append(w.mails, m)
 	w.mu.Unlock()
-	return step(ctx, true)
+	return mortal.Step(ctx, true)
 }
 
 func (w *world) get(id bridge.ImportID) bridge.Import {
@@ -316,68 +315,9 @@ func (w *world) rows(id bridge.ImportID) map[string]bridge.Outcome {
 }
 
 // immortal is the life of a worker that nothing happens to.
-func immortal(*rand.Rand) *life { return &life{steps: -1} }
+func immortal(*rand.Rand) *mortal.Life { return &mortal.Life{Steps: -1} }
 
 func fixed(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed)) }
-
-// life is how many outside calls a worker lives to make. It dies before the next one, or after that was
-// carried out and before its answer comes.
-type life struct {
-	mu    sync.Mutex
-	steps int // negative: lives on
-	after bool
-	dead  bool
-	made  int
-	end   func()
-}
-
-type lifeKey struct{}
-
-var errDead = errors.New("the worker is dead")
-
-// step is called before and after each call to the outside.
-func step(ctx context.Context, answered bool) error {
-	l, _ := ctx.Value(lifeKey{}).(*life)
-	if l == nil {
-		return ctx.Err()
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !answered {
-		l.made++
-	}
-	if l.steps >= 0 && !l.dead && l.made > l.steps && l.after == answered {
-		l.dead = true
-		l.end()
-	}
-	if l.dead {
-		return errDead
-	}
-	return nil
-}
-
-func (l *life) over() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.dead
-}
-
-// mortal is a transport of somebody with a life.
-type mortal struct{ http.RoundTripper }
-
-func (m mortal) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := step(r.Context(), false); err != nil {
-		return nil, err
-	}
-	response, err := m.RoundTripper.RoundTrip(r)
-	if dead := step(r.Context(), true); dead != nil {
-		if err == nil {
-			response.Body.Close()
-		}
-		return nil, dead
-	}
-	return response, err
-}
 
 // jobs is the queue.
 type jobs struct{ w *world }
@@ -386,11 +326,11 @@ func (j jobs) Send(ctx context.Context, delay time.Duration, jobs ...importer.Jo
 	if len(jobs) == 0 {
 		return nil
 	}
-	if err := step(ctx, false); err != nil {
+	if err := mortal.Step(ctx, false); err != nil {
 		return err
 	}
 	j.w.put(delay, jobs...)
-	return step(ctx, true)
+	return mortal.Step(ctx, true)
 }
 
 type connections struct{ w *world }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/plumbing"
+	"github.com/referralbridge/referralbridge/internal/sim/mortal"
 	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 )
 
@@ -220,7 +221,7 @@ func TestRotateKilled(t *testing.T) {
 			if err := w.service.Rotate(t.Context(), account, connection); err != nil {
 				t.Fatal(err)
 			}
-			w.killed(&life{steps: steps}, steps < rotation-1)
+			w.killed(&mortal.Life{Steps: steps, After: true}, steps < rotation-1)
 			w.whole(w.wait(5 * time.Minute))
 			i := w.get()
 			if i.Hook == was || !i.Former.Empty() || i.FormerEnds.IsZero() || w.refused != 0 {

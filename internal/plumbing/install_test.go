@@ -11,6 +11,7 @@ import (
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/plumbing"
+	"github.com/referralbridge/referralbridge/internal/sim/mortal"
 	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 )
 
@@ -100,7 +101,7 @@ func TestKilled(t *testing.T) {
 			if err := w.service.Begin(t.Context(), account, connection); err != nil {
 				t.Fatal(err)
 			}
-			w.killed(&life{steps: steps}, steps < outside-1)
+			w.killed(&mortal.Life{Steps: steps, After: true}, steps < outside-1)
 			w.whole(w.wait(5 * time.Minute))
 		})
 	}
@@ -111,24 +112,18 @@ func TestKilled(t *testing.T) {
 const outside = 41
 
 // killed works with one life, until that or the work is over, and fails unless it is the life, or is not.
-func (w *world) killed(l *life, dies bool) {
+func (w *world) killed(l *mortal.Life, dies bool) {
 	w.t.Helper()
-	for !l.over() {
+	for !l.Over() {
 		m, ok := w.next()
 		if !ok {
 			break
 		}
 		w.do(m.job, l)
 	}
-	if l.over() != dies {
-		w.t.Errorf("a worker that lives for %d calls dies: %t", l.steps, l.over())
+	if l.Over() != dies {
+		w.t.Errorf("a worker that lives for %d calls dies: %t", l.Steps, l.Over())
 	}
-}
-
-func (l *life) over() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.dead
 }
 
 // whole fails unless everything is installed, once, and works.

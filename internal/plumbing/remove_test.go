@@ -9,6 +9,7 @@ import (
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/plumbing"
+	"github.com/referralbridge/referralbridge/internal/sim/mortal"
 	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 )
 
@@ -87,7 +88,7 @@ func TestRemoveKilled(t *testing.T) {
 			if err := w.service.Remove(t.Context(), account, connection); err != nil {
 				t.Fatal(err)
 			}
-			w.killed(&life{steps: steps}, steps < removal-1)
+			w.killed(&mortal.Life{Steps: steps, After: true}, steps < removal-1)
 			if s := w.wait(5 * time.Minute); s.State != plumbing.Left || s.Trouble != nil {
 				t.Errorf("it is %+v, %+v", s, s.Trouble)
 			}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -28,6 +27,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/salesforce"
 	"github.com/referralbridge/referralbridge/internal/salesforce/outbound"
 	table "github.com/referralbridge/referralbridge/internal/sim/aws/dynamodb"
+	"github.com/referralbridge/referralbridge/internal/sim/mortal"
 	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 	"github.com/referralbridge/referralbridge/internal/store"
 )
@@ -100,7 +100,7 @@ func newWorld(t *testing.T) *world {
 	hosts := salesforce.Hosts{Simulator: w.origin}
 	calls := hosts.HTTPClient().Transport.(*http.Transport).Clone()
 	calls.DisableCompression = true // which takes longer than all the rest
-	w.client = &salesforce.Client{HTTP: &http.Client{Transport: noting{w, mortal{calls}}}, Hosts: hosts, Tokens: session{w}}
+	w.client = &salesforce.Client{HTTP: &http.Client{Transport: noting{w, mortal.Transport{RoundTripper: calls}}}, Hosts: hosts, Tokens: session{w}}
 	w.service = plumbing.Service{
 		Installations: w.store, Connections: connections{w}, Hooks: w.store, Jobs: jobs{w},
 		Org: func(bridge.Connection) plumbing.Org { return w.client }, Inbox: w.inbox, Now: w.Now,
@@ -157,7 +157,7 @@ func newTable(t *testing.T, endpoint string) *dynamodb.Client {
 	t.Helper()
 	db := dynamodb.New(dynamodb.Options{
 		BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-		HTTPClient: &http.Client{Transport: mortal{http.DefaultTransport.(*http.Transport).Clone()}},
+		HTTPClient: &http.Client{Transport: mortal.Transport{RoundTripper: http.DefaultTransport.(*http.Transport).Clone()}},
 	})
 	key := func(hash, sort string) []types.KeySchemaElement {
 		return []types.KeySchemaElement{
@@ -234,13 +234,12 @@ func (w *world) next() (message, bool) {
 }
 
 // do is one invocation of the worker, with what the queue does afterwards.
-func (w *world) do(job plumbing.Job, l *life) {
-	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
-	defer cancel()
-	if l != nil {
-		l.end = cancel
-		ctx = context.WithValue(ctx, lifeKey{}, l)
+func (w *world) do(job plumbing.Job, l *mortal.Life) {
+	if l == nil {
+		l = &mortal.Life{Steps: -1}
 	}
+	ctx, cancel := l.Begin(w.t.Context(), time.Minute)
+	defer cancel()
 	err := w.service.Work(ctx, job)
 	if err != nil && !bridge.KindOf(err).Permanent() {
 		w.put(6*time.Minute, job) // the visibility time-out
@@ -379,66 +378,15 @@ func (n noting) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// life is how many outside calls a worker lives to see the answers of. It dies after the next one was carried out.
-type life struct {
-	mu    sync.Mutex
-	steps int
-	dead  bool
-	made  int
-	end   func()
-}
-
-type lifeKey struct{}
-
-var errDead = errors.New("the worker is dead")
-
-// step is called before and after each call to the outside.
-func step(ctx context.Context, answered bool) error {
-	l, _ := ctx.Value(lifeKey{}).(*life)
-	if l == nil {
-		return nil
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !answered {
-		l.made++
-	}
-	if !l.dead && answered && l.made > l.steps {
-		l.dead = true
-		l.end()
-	}
-	if l.dead {
-		return errDead
-	}
-	return nil
-}
-
-// mortal is a transport of somebody with a life.
-type mortal struct{ http.RoundTripper }
-
-func (m mortal) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := step(r.Context(), false); err != nil {
-		return nil, err
-	}
-	response, err := m.RoundTripper.RoundTrip(r)
-	if dead := step(r.Context(), true); dead != nil {
-		if err == nil {
-			response.Body.Close()
-		}
-		return nil, dead
-	}
-	return response, err
-}
-
 // jobs is the queue.
 type jobs struct{ w *world }
 
 func (j jobs) Send(ctx context.Context, delay time.Duration, jobs ...plumbing.Job) error {
-	if err := step(ctx, false); err != nil {
+	if err := mortal.Step(ctx, false); err != nil {
 		return err
 	}
 	j.w.put(min(delay, 15*time.Minute), jobs...)
-	return step(ctx, true)
+	return mortal.Step(ctx, true)
 }
 
 type connections struct{ w *world }

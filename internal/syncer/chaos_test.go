@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/sim/mortal"
 	simhero "github.com/referralbridge/referralbridge/internal/sim/referralhero"
 	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 	"github.com/referralbridge/referralbridge/internal/syncer"
@@ -213,11 +214,11 @@ func (h *history) second() {
 }
 
 // mortal gives most workers a short life.
-func (h *history) mortal(r *rand.Rand) *life {
+func (h *history) mortal(r *rand.Rand) *mortal.Life {
 	if h.lost++; r.IntN(3) == 0 || h.lost > 200 { // each loss brings new work, so that it need not end otherwise
-		return &life{steps: -1}
+		return &mortal.Life{Steps: -1}
 	}
-	return &life{steps: r.IntN(30), after: r.IntN(2) == 0}
+	return &mortal.Life{Steps: r.IntN(30), After: r.IntN(2) == 0}
 }
 
 // act makes n things happen, with the hints that webhooks would bring.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/sim/mortal"
 	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 	"github.com/referralbridge/referralbridge/internal/syncer"
 )
@@ -35,11 +36,11 @@ func importing(t *testing.T, n int, org simorg.Options, change func(*syncer.Opti
 	return w, people
 }
 
-func (w *world) hand(l *life, people []syncer.Imported) {
+func (w *world) hand(l *mortal.Life, people []syncer.Imported) {
 	w.t.Helper()
-	ctx, cancel := lived(w, l)
+	ctx, cancel := l.Begin(w.t.Context(), time.Minute)
 	defer cancel()
-	if err := w.worker.Imported(ctx, account, campaign, connection, people); err != nil && !l.over() {
+	if err := w.worker.Imported(ctx, account, campaign, connection, people); err != nil && !l.Over() {
 		w.t.Fatal(err)
 	}
 }
@@ -121,10 +122,10 @@ func TestAnImportLosesItsWorkerAtEveryStep(t *testing.T) {
 		t.Run(fmt.Sprint("after ", steps, " calls"), func(t *testing.T) {
 			t.Parallel()
 			w, people := importing(t, 6, simorg.Options{}, nil)
-			l := &life{steps: steps, after: steps%2 == 0}
+			l := &mortal.Life{Steps: steps, After: steps%2 == 0}
 			w.hand(l, people)
 			w.work(fixed(1), immortal)
-			if l.over() {
+			if l.Over() {
 				w.must(w.worker.Compare(t.Context(), account, campaign, "import")) // at the end of an import
 				w.work(fixed(1), immortal)
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/salesforce"
+	"github.com/referralbridge/referralbridge/internal/sim/mortal"
 	simhero "github.com/referralbridge/referralbridge/internal/sim/referralhero"
 	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 	"github.com/referralbridge/referralbridge/internal/syncer"
@@ -223,8 +224,8 @@ func TestAWorkerIsLostAtEveryStep(t *testing.T) {
 					w, ids := listed(t, 55, bulk)
 					w.switches(func(s *simorg.Switches) { s.BulkDelay = simorg.Duration(2 * time.Minute) })
 					w.later()
-					lives := []*life{{steps: steps, after: steps%2 == 0}, {steps: steps * 7 % 40}}
-					next := func(*rand.Rand) *life {
+					lives := []*mortal.Life{{Steps: steps, After: steps%2 == 0}, {Steps: steps * 7 % 40}}
+					next := func(*rand.Rand) *mortal.Life {
 						if len(lives) == 0 {
 							return immortal(nil)
 						}

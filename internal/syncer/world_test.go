@@ -28,6 +28,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/referralhero"
 	"github.com/referralbridge/referralbridge/internal/salesforce"
 	table "github.com/referralbridge/referralbridge/internal/sim/aws/dynamodb"
+	"github.com/referralbridge/referralbridge/internal/sim/mortal"
 	simhero "github.com/referralbridge/referralbridge/internal/sim/referralhero"
 	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 	"github.com/referralbridge/referralbridge/internal/store"
@@ -139,10 +140,10 @@ func (w *world) serve(h http.Handler) string {
 func (w *world) wire(bulk int) {
 	w.orgURL, w.heroURL = w.serve(w.org), w.serve(w.hero)
 	hosts := salesforce.Hosts{Simulator: w.orgURL}
-	orgHTTP := &http.Client{Transport: mortal{hosts.HTTPClient().Transport}}
+	orgHTTP := &http.Client{Transport: mortal.Transport{RoundTripper: hosts.HTTPClient().Transport}}
 	w.client = &salesforce.Client{HTTP: orgHTTP, Hosts: hosts, Tokens: session{w.org, w.orgURL}}
 	heroHTTP := referralhero.HTTPClient()
-	heroHTTP.Transport = mortal{heroHTTP.Transport}
+	heroHTTP.Transport = mortal.Transport{RoundTripper: heroHTTP.Transport}
 	hero := &referralhero.Client{BaseURL: w.heroURL + "/api/v2", HTTP: heroHTTP}
 	rations := budget.Budget{Store: w.store, Length: time.Hour, Now: w.Now}
 	w.others = map[bridge.ConnectionID]*salesforce.Client{}
@@ -239,7 +240,7 @@ func newTable(t *testing.T, endpoint string) *dynamodb.Client {
 	t.Helper()
 	db := dynamodb.New(dynamodb.Options{
 		BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-		HTTPClient: &http.Client{Transport: mortal{http.DefaultTransport.(*http.Transport).Clone()}},
+		HTTPClient: &http.Client{Transport: mortal.Transport{RoundTripper: http.DefaultTransport.(*http.Transport).Clone()}},
 	})
 	key := func(hash, sort string) []types.KeySchemaElement {
 		return []types.KeySchemaElement{
@@ -278,15 +279,15 @@ func (w *world) changes(ctx context.Context, delay time.Duration, hints ...synce
 	if len(hints) == 0 {
 		return nil
 	}
-	if err := step(ctx, false); err != nil {
+	if err := mortal.Step(ctx, false); err != nil {
 		return err
 	}
 	w.put(delay, false, hints...)
-	return step(ctx, true)
+	return mortal.Step(ctx, true)
 }
 
 func (w *world) jobs(ctx context.Context, delay time.Duration, jobs ...syncer.Job) error {
-	if err := step(ctx, false); err != nil {
+	if err := mortal.Step(ctx, false); err != nil {
 		return err
 	}
 	w.mu.Lock()
@@ -294,7 +295,7 @@ func (w *world) jobs(ctx context.Context, delay time.Duration, jobs ...syncer.Jo
 		w.queue = append(w.queue, message{job: &j, at: w.Now().Add(min(delay, 15*time.Minute))})
 	}
 	w.mu.Unlock()
-	return step(ctx, true)
+	return mortal.Step(ctx, true)
 }
 
 func (w *world) put(delay time.Duration, live bool, hints ...syncer.Hint) {
@@ -320,7 +321,7 @@ func (w *world) tell(hints ...syncer.Hint) {
 
 // work hands the queue's messages to workers, in any order and some at the same time, until it is empty. When nothing can be
 // seen yet, the clock moves on. A worker whose life ends leaves its messages for later.
-func (w *world) work(random *rand.Rand, life func(*rand.Rand) *life) {
+func (w *world) work(random *rand.Rand, life func(*rand.Rand) *mortal.Life) {
 	w.t.Helper()
 	for round := 0; ; round++ {
 		if round > 3000 {
@@ -384,8 +385,8 @@ func (w *world) receive(random *rand.Rand) [][]message {
 }
 
 // do is one invocation of the worker, with what the queue does afterwards.
-func (w *world) do(batch []message, l *life) {
-	ctx, cancel := lived(w, l)
+func (w *world) do(batch []message, l *mortal.Life) {
+	ctx, cancel := l.Begin(w.t.Context(), time.Minute)
 	defer cancel()
 	errs := make([]error, len(batch))
 	if batch[0].job != nil {
@@ -400,7 +401,7 @@ func (w *world) do(batch []message, l *life) {
 	for i, m := range batch {
 		again := time.Minute // the visibility time-out
 		switch kind := bridge.KindOf(errs[i]); {
-		case l.over():
+		case l.Over():
 		case errs[i] == nil, kind.Permanent():
 			continue
 		case kind == bridge.Throttled:
@@ -413,76 +414,10 @@ func (w *world) do(batch []message, l *life) {
 	}
 }
 
-// lived is the context of a worker with a life.
-func lived(w *world, l *life) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithTimeout(context.WithValue(w.t.Context(), lifeKey{}, l), 60*time.Second)
-	l.end = cancel
-	return ctx, cancel
-}
-
 // immortal is the life of a worker that nothing happens to.
-func immortal(*rand.Rand) *life { return &life{steps: -1} }
+func immortal(*rand.Rand) *mortal.Life { return &mortal.Life{Steps: -1} }
 
 func fixed(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, seed)) }
-
-// life is how many outside calls a worker lives to make. It dies before the next one, or after that was
-// carried out and before its answer comes.
-type life struct {
-	mu    sync.Mutex
-	steps int // negative: lives on
-	after bool
-	dead  bool
-	made  int
-	end   func()
-}
-
-type lifeKey struct{}
-
-var errDead = errors.New("the worker is dead")
-
-// step is called before and after each call to the outside.
-func step(ctx context.Context, answered bool) error {
-	l, _ := ctx.Value(lifeKey{}).(*life)
-	if l == nil {
-		return ctx.Err()
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !answered {
-		l.made++
-	}
-	if l.steps >= 0 && !l.dead && l.made > l.steps && l.after == answered {
-		l.dead = true
-		l.end()
-	}
-	if l.dead {
-		return errDead
-	}
-	return nil
-}
-
-func (l *life) over() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.dead
-}
-
-// mortal is a transport of somebody with a life.
-type mortal struct{ http.RoundTripper }
-
-func (m mortal) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := step(r.Context(), false); err != nil {
-		return nil, err
-	}
-	response, err := m.RoundTripper.RoundTrip(r)
-	if dead := step(r.Context(), true); dead != nil {
-		if err == nil {
-			response.Body.Close()
-		}
-		return nil, dead
-	}
-	return response, err
-}
 
 type connections struct{ w *world }
 

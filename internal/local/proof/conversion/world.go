@@ -33,6 +33,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/referralhero"
 	"github.com/referralbridge/referralbridge/internal/salesforce"
 	table "github.com/referralbridge/referralbridge/internal/sim/aws/dynamodb"
+	"github.com/referralbridge/referralbridge/internal/sim/mortal"
 	simhero "github.com/referralbridge/referralbridge/internal/sim/referralhero"
 	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 	"github.com/referralbridge/referralbridge/internal/store"
@@ -95,8 +96,8 @@ func newWorld(ctx context.Context, random *rand.Rand, plant Plant, allowance int
 			{UUID: string(two), Name: "Two steps", Events: 2, URL: "https://www.example.com/join"},
 		},
 	})
-	w.http = &http.Client{Transport: wire{w.org}}
-	db, err := newTable(ctx, wire{table.New(table.Options{Now: w.Now})})
+	w.http = &http.Client{Transport: to(w.org)}
+	db, err := newTable(ctx, to(table.New(table.Options{Now: w.Now})))
 	if err != nil {
 		return nil, err
 	}
@@ -108,9 +109,9 @@ func newWorld(ctx context.Context, random *rand.Rand, plant Plant, allowance int
 func (w *world) wire() {
 	hosts := salesforce.Hosts{}
 	client := func() *salesforce.Client {
-		return &salesforce.Client{HTTP: &http.Client{Transport: counted{wire{w.org}, &w.asked}}, Hosts: hosts, Tokens: session{w.org}}
+		return &salesforce.Client{HTTP: &http.Client{Transport: counted{to(w.org), &w.asked}}, Hosts: hosts, Tokens: session{w.org}}
 	}
-	heroClient := &referralhero.Client{BaseURL: "https://app.referralhero.example/api/v2", HTTP: &http.Client{Transport: wire{w.hero}}}
+	heroClient := &referralhero.Client{BaseURL: "https://app.referralhero.example/api/v2", HTTP: &http.Client{Transport: to(w.hero)}}
 	w.worker = core.Worker{
 		Ledger: w.store, Accounts: w.store, Campaigns: w.store, Connections: w.store, Org: func(bridge.Connection) core.Org { return client() },
 		Hero: hero{heroClient}, Jobs: jobs{w}, Budget: budget.Budget{Store: w.store, Length: time.Hour, Now: w.Now},
@@ -154,11 +155,11 @@ func (w *world) seed(ctx context.Context, allowance int) error {
 	return nil
 }
 
-func newTable(ctx context.Context, to wire) (*dynamodb.Client, error) {
+func newTable(ctx context.Context, over http.RoundTripper) (*dynamodb.Client, error) {
 	endpoint := "https://dynamodb.example"
 	db := dynamodb.New(dynamodb.Options{
 		BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-		HTTPClient: &http.Client{Transport: to}, RetryMaxAttempts: 1,
+		HTTPClient: &http.Client{Transport: over}, RetryMaxAttempts: 1,
 	})
 	key := func(hash, sort string) []types.KeySchemaElement {
 		return []types.KeySchemaElement{
@@ -256,7 +257,7 @@ func (w *world) work(ctx context.Context, team int) error {
 		if round > 5000 {
 			return errors.New("the queue does not get empty: " + fmt.Sprint(batch[0].job))
 		}
-		lives := make([]*life, len(batch))
+		lives := make([]*mortal.Life, len(batch))
 		for i := range batch {
 			lives[i] = w.born()
 		}
@@ -276,17 +277,16 @@ func (w *world) work(ctx context.Context, team int) error {
 const visibility = 6 * time.Minute
 
 // do is one invocation of the worker, with what the queue does afterwards.
-func (w *world) do(ctx context.Context, m message, l *life) {
-	ctx, cancel := context.WithTimeout(context.WithValue(ctx, lifeKey{}, l), time.Minute)
+func (w *world) do(ctx context.Context, m message, l *mortal.Life) {
+	ctx, cancel := l.Begin(ctx, time.Minute)
 	defer cancel()
-	l.end = cancel
 	err := w.worker.Handle(ctx, m.job)
 	kind := bridge.KindOf(err)
 	if trace {
 		fmt.Printf("%s %+v -> %v\n", w.Now().Format(time.DateTime), m.job, err)
 	}
 	switch {
-	case l.over():
+	case l.Over():
 		w.mu.Lock()
 		w.kills++
 		w.mu.Unlock()
@@ -324,22 +324,22 @@ func (j jobs) Send(ctx context.Context, delay time.Duration, jobs ...core.Job) e
 	if len(jobs) == 0 {
 		return nil
 	}
-	if err := step(ctx, false); err != nil {
+	if err := mortal.Step(ctx, false); err != nil {
 		return err
 	}
 	j.w.put(delay, jobs...)
-	return step(ctx, true)
+	return mortal.Step(ctx, true)
 }
 
 // counted counts what goes over a wire.
 type counted struct {
-	wire
+	http.RoundTripper
 	n *atomic.Int64
 }
 
 func (c counted) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.n.Add(1)
-	return c.wire.RoundTrip(r)
+	return c.RoundTripper.RoundTrip(r)
 }
 
 // session gives tokens without a broker.
