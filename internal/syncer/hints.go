@@ -283,7 +283,7 @@ const perPage = 50
 // leaveOut takes out the hints that there is nothing to do about now: those that were taken care of, and those about
 // subscribers of a bulk load, which are put off until it is over.
 func (b *bench) leaveOut(ctx context.Context, asked map[bridge.SubscriberID]Hint, links map[bridge.SubscriberID]Link) error {
-	var later []Hint
+	var later queued
 	for id, h := range asked {
 		l, known := links[id]
 		if !known {
@@ -294,7 +294,7 @@ func (b *bench) leaveOut(ctx context.Context, asked map[bridge.SubscriberID]Hint
 			return err
 		}
 		if loading {
-			later = append(later, h)
+			later.add(h, l)
 			delete(asked, id)
 			continue
 		}
@@ -302,10 +302,27 @@ func (b *bench) leaveOut(ctx context.Context, asked map[bridge.SubscriberID]Hint
 			delete(asked, id)
 		}
 	}
-	if len(later) == 0 {
-		return nil
+	return b.awaitLoad(ctx, later)
+}
+
+// queued are hints about subscribers whom a bulk load is about to write.
+type queued struct {
+	hints []Hint
+	since time.Time // the youngest of the loads
+}
+
+func (q *queued) add(h Hint, l Link) {
+	q.hints = append(q.hints, h)
+	if l.WrittenAt.After(q.since) {
+		q.since = l.WrittenAt
 	}
-	return b.w.Changes(ctx, time.Minute, later...)
+}
+
+// awaitLoad has hints come again when their load may be over. The longer it has been under way, the longer they wait, up to the queue's
+// longest delay: a load that lasts a day costs each of them a hundred messages and not a message a minute.
+func (b *bench) awaitLoad(ctx context.Context, q queued) error {
+	age := b.w.Now().Sub(q.since)
+	return b.w.Changes(ctx, min(max(time.Minute, age/4), 15*time.Minute), q.hints...)
 }
 
 // loading reports whether a bulk load is about to write the record of a link.
@@ -457,7 +474,7 @@ func (r *reading) finish(ctx context.Context) ([]*item, error) {
 		return nil, err
 	}
 	items := make([]*item, 0, len(r.items))
-	var later []Hint
+	var later queued
 	for id, it := range r.items {
 		l, known := r.links[id]
 		if !known {
@@ -473,16 +490,14 @@ func (r *reading) finish(ctx context.Context) ([]*item, error) {
 		if loading {
 			h := it.hint
 			h.Subscriber, h.Code = id, ""
-			later = append(later, h)
+			later.add(h, l)
 			continue
 		}
 		it.link = l
 		items = append(items, it)
 	}
-	if len(later) > 0 {
-		if err := r.b.w.Changes(ctx, time.Minute, later...); err != nil {
-			return nil, err
-		}
+	if err := r.b.awaitLoad(ctx, later); err != nil {
+		return nil, err
 	}
 	err = together(ctx, hands, items, func(ctx context.Context, it *item) (err error) {
 		if !it.gone {

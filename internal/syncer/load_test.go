@@ -158,3 +158,19 @@ func TestALoadOfWhoIsThereAlready(t *testing.T) {
 		t.Errorf("the statement is %+v", s)
 	}
 }
+
+func TestHintsWaitLongerForALoadThatTakesLong(t *testing.T) {
+	t.Parallel()
+	w, ids := listed(t, 40, 10)
+	w.switches(func(s *simorg.Switches) { s.BulkDelay = simorg.Duration(20 * time.Hour) })
+	w.later()
+	w.some(3)
+	w.update(ids[0], "x")
+	w.tell(syncer.Hint{Subscriber: ids[0], Why: "update"})
+	w.handed = 0
+	w.work(fixed(1), immortal)
+	w.agree(true)
+	if w.handed > 100 {
+		t.Errorf("the hint was handed out %d times in 20 hours, want at most 100", w.handed)
+	}
+}

@@ -77,8 +77,12 @@ type world struct {
 	sweep   syncer.Sweep
 	logs    *lines
 
+	sweeping bool      // the sweep runs each minute of work, as its schedule has it
+	swept    time.Time // last
+
 	mu     sync.Mutex
 	queue  []message
+	handed int // hints that were given to workers, each time anew
 	link   bridge.ConnectionStatus
 	others map[bridge.ConnectionID]*salesforce.Client // of other orgs
 }
@@ -331,6 +335,10 @@ func (w *world) work(random *rand.Rand, life func(*rand.Rand) *mortal.Life) {
 		if len(batches) == 0 {
 			return
 		}
+		if w.sweeping && w.Now().Sub(w.swept) >= time.Minute {
+			w.must(w.sweep.Run(w.t.Context()))
+			w.swept = w.Now()
+		}
 		var team sync.WaitGroup
 		for _, batch := range batches {
 			l := life(random)
@@ -392,6 +400,9 @@ func (w *world) do(batch []message, l *mortal.Life) {
 	if batch[0].job != nil {
 		errs[0] = w.worker.Step(ctx, *batch[0].job)
 	} else {
+		w.mu.Lock()
+		w.handed += len(batch)
+		w.mu.Unlock()
 		hints := make([]syncer.Hint, len(batch))
 		for i, m := range batch {
 			hints[i] = *m.hint

@@ -1,7 +1,6 @@
 package proof
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -75,19 +74,29 @@ func histories(ctx context.Context, root string, tell func(string, ...any), foun
 	if err != nil && !errors.As(err, &failed) {
 		return err
 	}
-	lines := bufio.NewScanner(bytes.NewReader(out))
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var event struct{ Action, Test string }
-		if json.Unmarshal(lines.Bytes(), &event) != nil || !strings.Contains(event.Test, "/") {
+	said := map[string]*strings.Builder{}
+	for events := json.NewDecoder(bytes.NewReader(out)); ; {
+		var event struct{ Action, Test, Output string }
+		if err := events.Decode(&event); err == io.EOF {
+			break
+		} else if err != nil {
+			return err
+		}
+		if !strings.Contains(event.Test, "/") {
 			continue
 		}
 		switch event.Action {
+		case "output":
+			if said[event.Test] == nil {
+				said[event.Test] = &strings.Builder{}
+			}
+			said[event.Test].WriteString(event.Output)
 		case "pass":
 			found.Seeds++
 		case "fail":
 			found.Seeds++
 			found.Diverged++
+			tell("%s:\n%s", event.Test, said[event.Test])
 		}
 	}
 	tell("histories: %d played with killed workers, %d diverged", found.Seeds, found.Diverged)
