@@ -40,7 +40,10 @@ func (b Batch[T]) Handle(ctx context.Context, event events.SQSEvent) (events.SQS
 		}
 		if e.Schema > schema {
 			b.Log.WarnContext(ctx, "message of a later release", "message", message.MessageId, "schema", e.Schema)
-			back(message.MessageId)
+			if err := b.Topic.putOff(ctx, laterRelease, message); err != nil {
+				b.Log.WarnContext(ctx, "message not put off; the visibility time-out will do", "message", message.MessageId, "err", err)
+				back(message.MessageId)
+			}
 			continue
 		}
 		jobs, ids = append(jobs, e.Job), append(ids, message.MessageId)

@@ -138,7 +138,12 @@ func TestSendSaysWhatWasNotTaken(t *testing.T) {
 	}
 }
 
-func TestWorker(t *testing.T) {
+type (
+	handle  func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
+	handler func(Topic[job], *slog.Logger, func(context.Context, job) error) handle
+)
+
+func TestWhatBecomesOfAMessage(t *testing.T) {
 	t.Parallel()
 	good, _ := json.Marshal(envelope[job]{schema, job{"a_1", 7}})
 	fail := func(kind bridge.Kind) func() error {
@@ -159,30 +164,45 @@ func TestWorker(t *testing.T) {
 		"a panic costs this job only":        {body: string(good), work: func() error { panic("secret") }, again: true, delayed: "0"},
 		"no JSON, so it is let go":           {body: "hello", delayed: "0"},
 		"no envelope, so it is let go":       {body: `{"account":"a_1"}`, delayed: "0"},
-		"of a later release, so it waits":    {body: `{"schema":2,"job":{}}`, again: true, delayed: "0"},
+		"of a later release, so it waits":    {body: `{"schema":2,"job":{}}`, delayed: "1"},
 		"fields of a later release are fine": {body: `{"schema":1,"job":{"number":7,"colour":"red"}}`, work: func() error { return nil }, delayed: "0"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			topic := newTopic(t, nil)
-			var log bytes.Buffer
-			worker := Worker[job]{Topic: topic, Log: slog.New(slog.NewTextHandler(&log, nil)), Work: func(_ context.Context, j job) error {
-				if j.Number != 7 {
-					t.Errorf("job %+v, want number 7", j)
+		for how, newHandle := range map[string]handler{
+			"alone": func(topic Topic[job], log *slog.Logger, work func(context.Context, job) error) handle {
+				return Worker[job]{Work: work, Topic: topic, Log: log}.Handle
+			},
+			"in a batch": func(topic Topic[job], log *slog.Logger, work func(context.Context, job) error) handle {
+				return Batch[job]{Topic: topic, Log: log, Work: func(ctx context.Context, jobs []job) []error {
+					errs := make([]error, len(jobs))
+					for i, j := range jobs {
+						errs[i] = work(ctx, j)
+					}
+					return errs
+				}}.Handle
+			},
+		} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				t.Parallel()
+				topic := newTopic(t, nil)
+				var log bytes.Buffer
+				handle := newHandle(topic, slog.New(slog.NewTextHandler(&log, nil)), func(_ context.Context, j job) error {
+					if j.Number != 7 {
+						t.Errorf("job %+v, want number 7", j)
+					}
+					return tc.work()
+				})
+				response, err := handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m-1", Body: tc.body}}})
+				if err != nil || (len(response.BatchItemFailures) == 1) != tc.again {
+					t.Errorf("failures %v, %v; want it again: %t", response.BatchItemFailures, err, tc.again)
 				}
-				return tc.work()
-			}}
-			response, err := worker.Handle(t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m-1", Body: tc.body}}})
-			if err != nil || (len(response.BatchItemFailures) == 1) != tc.again {
-				t.Errorf("failures %v, %v; want it again: %t", response.BatchItemFailures, err, tc.again)
-			}
-			if _, delayed := counts(t, topic); delayed != tc.delayed {
-				t.Errorf("%s messages put off, want %s", delayed, tc.delayed)
-			}
-			if strings.Contains(log.String(), "secret") {
-				t.Errorf("the log quotes a panic: %s", &log)
-			}
-		})
+				if _, delayed := counts(t, topic); delayed != tc.delayed {
+					t.Errorf("%s messages put off, want %s", delayed, tc.delayed)
+				}
+				if strings.Contains(log.String(), "secret") {
+					t.Errorf("the log quotes a panic: %s", &log)
+				}
+			})
+		}
 	}
 }
 

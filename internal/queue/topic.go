@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -16,9 +17,12 @@ import (
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
 
-// schema is the form of messages that this code writes. A worker that meets a newer one sends it back
-// for later: it was written by the release after its own.
+// schema is the form of messages that this code writes. A worker that meets a newer one puts it off as it is: it was written by
+// the release after its own, which will take it, or come back.
 const schema = 1
+
+// laterRelease is how long such a message is put off at a time.
+const laterRelease = 5 * time.Minute
 
 // envelope is the body of a message.
 type envelope[T any] struct {
@@ -68,16 +72,30 @@ func (t Topic[T]) Send(ctx context.Context, delay time.Duration, jobs ...T) erro
 	return nil
 }
 
+// putOff puts a message that was received on the queue again, unchanged, so that it is seen after the delay. Leaving it to the
+// visibility time-out would count as a crash of the worker, and in the end make a dead letter of it.
+func (t Topic[T]) putOff(ctx context.Context, delay time.Duration, m events.SQSMessage) error {
+	input := sqs.SendMessageInput{QueueUrl: &t.URL, MessageBody: &m.Body, DelaySeconds: seconds(delay)}
+	if group := m.Attributes["MessageGroupId"]; group != "" {
+		input.MessageGroupId = &group
+	}
+	if _, err := t.Client.SendMessage(ctx, &input); err != nil {
+		return meaning("queue.putOff", err)
+	}
+	return nil
+}
+
+// seconds is a delay as SQS takes it.
+func seconds(delay time.Duration) int32 {
+	return int32((min(delay, Longest) + time.Second - 1) / time.Second)
+}
+
 func newEntry[T any](i int, delay time.Duration, job T) (types.SendMessageBatchRequestEntry, error) {
 	body, err := json.Marshal(envelope[T]{schema, job})
 	if err != nil {
 		return types.SendMessageBatchRequestEntry{}, err
 	}
-	entry := types.SendMessageBatchRequestEntry{
-		Id:           aws.String(strconv.Itoa(i)),
-		MessageBody:  aws.String(string(body)),
-		DelaySeconds: int32((min(delay, Longest) + time.Second - 1) / time.Second),
-	}
+	entry := types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String(string(body)), DelaySeconds: seconds(delay)}
 	if g, ok := any(job).(interface{ Group() string }); ok {
 		entry.MessageGroupId = aws.String(g.Group())
 	}

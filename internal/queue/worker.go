@@ -51,7 +51,11 @@ func (w Worker[T]) settle(ctx context.Context, message events.SQSMessage) bool {
 	}
 	if e.Schema > schema {
 		log.WarnContext(ctx, "message of a later release", "schema", e.Schema)
-		return false // back after the visibility time-out, unchanged
+		if err := w.Topic.putOff(ctx, laterRelease, message); err != nil {
+			log.WarnContext(ctx, "message not put off; the visibility time-out will do", "err", err)
+			return false
+		}
+		return true
 	}
 	err := w.run(ctx, e.Job)
 	kind := bridge.KindOf(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
@@ -58,9 +57,9 @@ func (s *Store) Campaigns(ctx context.Context, account bridge.AccountID) ([]brid
 		if err != nil {
 			return nil, reading(op, err)
 		}
-		var records []campaignRecord
-		if err := attributevalue.UnmarshalListOfMaps(page.Items, &records); err != nil {
-			return nil, bridge.E(op, bridge.Internal, err)
+		records, err := decodeAll[campaignRecord](page.Items)
+		if err != nil {
+			return nil, bridge.E(op, "", err)
 		}
 		for _, r := range records {
 			all = append(all, r.noun(account))

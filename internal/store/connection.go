@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -88,9 +87,9 @@ func (s *Store) Connections(ctx context.Context, account bridge.AccountID) ([]br
 		if err != nil {
 			return nil, reading(op, err)
 		}
-		var records []connectionRecord
-		if err := attributevalue.UnmarshalListOfMaps(page.Items, &records); err != nil {
-			return nil, bridge.E(op, bridge.Internal, err)
+		records, err := decodeAll[connectionRecord](page.Items)
+		if err != nil {
+			return nil, bridge.E(op, "", err)
 		}
 		for _, r := range records {
 			found = append(found, r.connection(account))

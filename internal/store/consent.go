@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -51,8 +50,8 @@ func (s *Store) TakeConsent(ctx context.Context, state bridge.Secret) (connect.C
 		return connect.Consent{}, meaning(op, err)
 	}
 	var r consentRecord
-	if err := attributevalue.UnmarshalMap(result.Attributes, &r); err != nil {
-		return connect.Consent{}, bridge.E(op, bridge.Internal, err)
+	if err := decode(result.Attributes, &r); err != nil {
+		return connect.Consent{}, bridge.E(op, "", err)
 	}
 	return connect.Consent{
 		Account: r.Account, Session: r.Session, Browser: r.Browser, Environment: r.Environment,

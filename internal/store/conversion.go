@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
@@ -143,7 +142,7 @@ func (s *Store) Windows(ctx context.Context, account bridge.AccountID, connectio
 	var found []bridge.Window
 	err := s.newest(ctx, "store.Windows", partition(account), windowsOf(connection), "", limit, func(attributes map[string]types.AttributeValue) error {
 		var r windowRow
-		if err := attributevalue.UnmarshalMap(attributes, &r); err != nil {
+		if err := decode(attributes, &r); err != nil {
 			return err
 		}
 		found = append(found, r.noun(account, connection))
@@ -192,7 +191,7 @@ func (s *Store) AllParked(ctx context.Context, account bridge.AccountID, connect
 			return false, nil
 		}
 		var r parkedRecord
-		if err := attributevalue.UnmarshalMap(attributes, &r); err != nil {
+		if err := decode(attributes, &r); err != nil {
 			return false, err
 		}
 		p, err := r.noun(account, connection)

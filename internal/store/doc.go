@@ -66,6 +66,8 @@
 // Items that expire carry "expires" in Unix seconds. DynamoDB removes them days later at best, so every
 // read compares it with the clock.
 //
+// Rows say in which form they were written ("schema"), so that two releases may work beside each other; see schema.go.
+//
 // Numbers of versions rise by one with each write. A condition that fails is a bridge.Conflict, a normal
 // answer. Secrets are sealed with the account, the item and the attribute as associated data: a
 // ciphertext that was copied to another row does not open.

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
@@ -38,9 +37,9 @@ func (s *Store) due(ctx context.Context, op string, l line, now time.Time, limit
 		if err != nil {
 			return reading(op, err)
 		}
-		var keys []dueKey
-		if err := attributevalue.UnmarshalListOfMaps(result.Items, &keys); err != nil {
-			return bridge.E(op, bridge.Internal, err)
+		keys, err := decodeAll[dueKey](result.Items)
+		if err != nil {
+			return bridge.E(op, "", err)
 		}
 		for _, k := range keys {
 			account, ok := strings.CutPrefix(k.Partition, partition(""))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -175,9 +174,9 @@ func (s *Store) each(ctx context.Context, op, pk, prefix string, do func([]key) 
 		if err != nil {
 			return reading(op, err)
 		}
-		var rows []dueKey
-		if err := attributevalue.UnmarshalListOfMaps(page.Items, &rows); err != nil {
-			return bridge.E(op, bridge.Internal, err)
+		rows, err := decodeAll[dueKey](page.Items)
+		if err != nil {
+			return bridge.E(op, "", err)
 		}
 		keys := make([]key, len(rows))
 		for i, r := range rows {

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -199,9 +198,9 @@ func (s *Store) Imports(ctx context.Context, account bridge.AccountID, campaign 
 		if err != nil {
 			return nil, reading(op, err)
 		}
-		var rows []importRecord
-		if err := attributevalue.UnmarshalListOfMaps(page.Items, &rows); err != nil {
-			return nil, bridge.E(op, bridge.Internal, err)
+		rows, err := decodeAll[importRecord](page.Items)
+		if err != nil {
+			return nil, bridge.E(op, "", err)
 		}
 		for _, r := range rows {
 			if i := r.noun(account); i.ID != before && len(found) < limit {
@@ -230,9 +229,9 @@ func (s *Store) RunningImports(ctx context.Context, account bridge.AccountID) ([
 		if err != nil {
 			return nil, reading(op, err)
 		}
-		var taken []reservation
-		if err := attributevalue.UnmarshalListOfMaps(page.Items, &taken); err != nil {
-			return nil, bridge.E(op, bridge.Internal, err)
+		taken, err := decodeAll[reservation](page.Items)
+		if err != nil {
+			return nil, bridge.E(op, "", err)
 		}
 		for _, t := range taken {
 			i, err := s.Import(ctx, account, bridge.ImportID(t.Import))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/shopspring/decimal"
 
@@ -112,7 +111,7 @@ func (s *Store) Entries(ctx context.Context, account bridge.AccountID, campaign 
 
 func readEntry(account bridge.AccountID, attributes map[string]types.AttributeValue) (bridge.Entry, error) {
 	var r entryRecord
-	if err := attributevalue.UnmarshalMap(attributes, &r); err != nil {
+	if err := decode(attributes, &r); err != nil {
 		return bridge.Entry{}, err
 	}
 	return r.noun(account)
@@ -312,7 +311,7 @@ func (s *Store) OpenReviews(ctx context.Context, account bridge.AccountID, campa
 	more := false
 	err := s.query(ctx, "store.OpenReviews", partition(account), reviewsOf(campaign), "", 0, func(attributes map[string]types.AttributeValue) (bool, error) {
 		var r reviewRecord
-		if err := attributevalue.UnmarshalMap(attributes, &r); err != nil || r.ClosedAt != 0 {
+		if err := decode(attributes, &r); err != nil || r.ClosedAt != 0 {
 			return true, err
 		}
 		if more = len(found) == limit; more {
@@ -352,7 +351,7 @@ func (s *Store) Actions(ctx context.Context, account bridge.AccountID, campaign 
 	var found []bridge.Action
 	err := s.newest(ctx, "store.Actions", partition(account), actionsOf(campaign), before, limit, func(attributes map[string]types.AttributeValue) error {
 		var r actionRecord
-		if err := attributevalue.UnmarshalMap(attributes, &r); err != nil {
+		if err := decode(attributes, &r); err != nil {
 			return err
 		}
 		found = append(found, bridge.Action{

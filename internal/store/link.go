@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"golang.org/x/sync/errgroup"
@@ -136,9 +135,9 @@ func (s *Store) someLinks(ctx context.Context, account bridge.AccountID, campaig
 		if err != nil {
 			return reading(op, err)
 		}
-		var records []linkRecord
-		if err := attributevalue.UnmarshalListOfMaps(result.Responses[s.table], &records); err != nil {
-			return bridge.E(op, bridge.Internal, err)
+		records, err := decodeAll[linkRecord](result.Responses[s.table])
+		if err != nil {
+			return bridge.E(op, "", err)
 		}
 		for _, r := range records {
 			each(r.noun(account, campaign))
@@ -153,7 +152,7 @@ func (s *Store) EveryLink(ctx context.Context, account bridge.AccountID, campaig
 	return func(yield func(syncer.Link, error) bool) {
 		err := s.query(ctx, "store.EveryLink", synced(account, campaign), links, "", 0, func(attributes map[string]types.AttributeValue) (bool, error) {
 			var r linkRecord
-			if err := attributevalue.UnmarshalMap(attributes, &r); err != nil {
+			if err := decode(attributes, &r); err != nil {
 				return false, err
 			}
 			return yield(r.noun(account, campaign), nil), nil

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -189,7 +188,7 @@ func (s *Store) sheets(ctx context.Context, op string, account bridge.AccountID,
 				next, receipt, err := readSheetRow(account, id, attributes)
 				switch {
 				case err != nil:
-					yield(importer.Sheet{}, bridge.E(op, bridge.Internal, err))
+					yield(importer.Sheet{}, bridge.E(op, "", err))
 					return
 				case receipt != nil:
 					sheet.Receipts = append(sheet.Receipts, *receipt)
@@ -210,14 +209,14 @@ func (s *Store) sheets(ctx context.Context, op string, account bridge.AccountID,
 func readSheetRow(account bridge.AccountID, id bridge.ImportID, attributes map[string]types.AttributeValue) (bridge.Page, *bridge.Receipt, error) {
 	if _, is := attributes["bounds"]; is {
 		var r pageRecord
-		if err := attributevalue.UnmarshalMap(attributes, &r); err != nil {
+		if err := decode(attributes, &r); err != nil {
 			return bridge.Page{}, nil, err
 		}
 		p, err := r.noun(account, id)
 		return p, nil, err
 	}
 	var r receiptRecord
-	if err := attributevalue.UnmarshalMap(attributes, &r); err != nil {
+	if err := decode(attributes, &r); err != nil {
 		return bridge.Page{}, nil, err
 	}
 	receipt, err := r.noun(account, id)

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/shopspring/decimal"
@@ -115,7 +114,7 @@ func (s *Store) RuleSets(ctx context.Context, account bridge.AccountID) ([]bridg
 	var all []bridge.RuleSet
 	err := s.query(ctx, "store.RuleSets", partition(account), ruleSets, "", 0, func(attributes map[string]types.AttributeValue) (bool, error) {
 		var r ruleSetRecord
-		if err := attributevalue.UnmarshalMap(attributes, &r); err != nil {
+		if err := decode(attributes, &r); err != nil {
 			return false, err
 		}
 		set, err := r.noun(account)
@@ -225,7 +224,7 @@ func (s *Store) RuleEdits(ctx context.Context, account bridge.AccountID, campaig
 	var found []bridge.RuleEdit
 	err := s.newest(ctx, "store.RuleEdits", partition(account), ruleEditsOf(campaign), before, limit, func(attributes map[string]types.AttributeValue) error {
 		var r editRecord
-		if err := attributevalue.UnmarshalMap(attributes, &r); err != nil {
+		if err := decode(attributes, &r); err != nil {
 			return err
 		}
 		e, err := r.noun(account, campaign)
@@ -263,7 +262,7 @@ func (s *Store) newest(ctx context.Context, op, pk, family, before string, limit
 			}
 			n++
 			if err := each(attributes); err != nil {
-				return bridge.E(op, bridge.Internal, err)
+				return bridge.E(op, "", err)
 			}
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"iter"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -85,8 +84,8 @@ func (s *Store) Runs(ctx context.Context, account bridge.AccountID, campaign bri
 			continue
 		}
 		var r runRecord
-		if err := attributevalue.UnmarshalMap(attributes, &r); err != nil {
-			return nil, bridge.E(op, bridge.Internal, err)
+		if err := decode(attributes, &r); err != nil {
+			return nil, bridge.E(op, "", err)
 		}
 		all = append(all, r.noun(account, campaign))
 	}
@@ -129,7 +128,7 @@ func (s *Store) Seen(ctx context.Context, r syncer.Run) iter.Seq2[[]byte, error]
 				return false, nil
 			}
 			var row seenRecord
-			if err := attributevalue.UnmarshalMap(attributes, &row); err != nil {
+			if err := decode(attributes, &row); err != nil {
 				return false, err
 			}
 			return yield(row.Packed, nil), nil
@@ -197,7 +196,7 @@ func (s *Store) Days(ctx context.Context, account bridge.AccountID, campaign bri
 	first := dayKey(account, campaign, since).sk
 	err := s.query(ctx, op, synced(account, campaign), days, "", 0, func(attributes map[string]types.AttributeValue) (bool, error) {
 		var r dayRecord
-		if err := attributevalue.UnmarshalMap(attributes, &r); err != nil || r.Sort < first {
+		if err := decode(attributes, &r); err != nil || r.Sort < first {
 			return true, err
 		}
 		day, err := time.Parse(time.DateOnly, r.Sort[len(days):])

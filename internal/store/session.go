@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -103,8 +102,8 @@ func (s *Store) TakeSignIn(ctx context.Context, state bridge.Secret) (signin.Sig
 		return signin.SignIn{}, &bridge.Error{Op: op, Kind: bridge.NotFound}
 	}
 	var r signInRecord
-	if err := attributevalue.UnmarshalMap(result.Attributes, &r); err != nil {
-		return signin.SignIn{}, bridge.E(op, bridge.Internal, err)
+	if err := decode(result.Attributes, &r); err != nil {
+		return signin.SignIn{}, bridge.E(op, "", err)
 	}
 	return signin.SignIn{Browser: r.Browser, ReturnTo: r.ReturnTo, Expires: time.Unix(r.Expires, 0).UTC()}, nil
 }

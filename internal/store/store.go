@@ -122,7 +122,7 @@ func (s *Store) get(ctx context.Context, op string, k key, out any) error {
 	if len(result.Item) == 0 || s.expired(result.Item) {
 		return &bridge.Error{Op: op, Kind: bridge.NotFound}
 	}
-	return bridge.E(op, bridge.Internal, attributevalue.UnmarshalMap(result.Item, out))
+	return bridge.E(op, "", decode(result.Item, out))
 }
 
 // expired compares the item's expiry with the clock: DynamoDB's own removal may come days later.
@@ -135,13 +135,13 @@ func (s *Store) expired(item map[string]types.AttributeValue) bool {
 	return err == nil && s.now().Unix() >= at
 }
 
-// item returns v's attributes with those of its key.
+// item returns v's attributes with those of its key, and its form.
 func item(k key, v any) (map[string]types.AttributeValue, error) {
 	attributes, err := attributevalue.MarshalMap(v)
 	if err != nil {
 		return nil, err
 	}
-	attributes["pk"], attributes["sk"] = text(k.pk), text(k.sk)
+	attributes["pk"], attributes["sk"], attributes["schema"] = text(k.pk), text(k.sk), &types.AttributeValueMemberN{Value: strconv.Itoa(written)}
 	return attributes, nil
 }
 

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/feature/dynamodb/attributevalue"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
@@ -80,7 +79,7 @@ func (s *Store) Syncs(ctx context.Context, account bridge.AccountID) ([]syncer.S
 			Sort string `dynamodbav:"sk"`
 			syncRecord
 		}
-		err := attributevalue.UnmarshalMap(attributes, &r)
+		err := decode(attributes, &r)
 		all = append(all, r.noun(account, syncedOf(r.Sort)))
 		return true, err
 	})
@@ -178,7 +177,7 @@ func (s *Store) query(ctx context.Context, op, pk, prefix, after string, limit i
 		for _, attributes := range page.Items {
 			more, err := each(attributes)
 			if err != nil {
-				return bridge.E(op, bridge.Internal, err)
+				return bridge.E(op, "", err)
 			}
 			if !more {
 				return nil
