@@ -382,6 +382,15 @@ func (s *Stack) Invoke(ctx context.Context, function string, payload []byte) (re
 	return r.Payload, r.FunctionError, err
 }
 
+// Cold starts a process of the function for nothing, and returns how long it took from there to its asking for work.
+func (s *Stack) Cold(ctx context.Context, function string) (time.Duration, error) {
+	f := s.function(function)
+	if f == nil {
+		return 0, fmt.Errorf("%w: %s", ErrNoFunction, function)
+	}
+	return f.Cold(ctx)
+}
+
 // Kill kills one process of the function that is in an invocation, as a crash would. It reports whether there was one.
 func (s *Stack) Kill(function string) bool {
 	f := s.function(function)

@@ -43,6 +43,12 @@ var experiments = map[string]struct {
 			return proof.Permissions(ctx, ".", tell)
 		},
 	},
+	"upgrade": {
+		"one release takes over from another in the middle of an import, and back; two minutes",
+		func(ctx context.Context, tell func(string, ...any)) (figures, error) {
+			return proof.Upgrades(ctx, ".", tell)
+		},
+	},
 	"connections": {
 		"every state of the token refresh, a canary, the attacks, and a storm of 100 workers; some minutes",
 		func(ctx context.Context, tell func(string, ...any)) (figures, error) {

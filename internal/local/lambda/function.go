@@ -124,6 +124,25 @@ func (f *Function) Warm(ctx context.Context) error {
 	return nil
 }
 
+// Cold starts a process for nothing, and returns how long it took from there to its asking for work.
+func (f *Function) Cold(ctx context.Context) (time.Duration, error) {
+	select {
+	case f.slots <- struct{}{}:
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+	defer func() { <-f.slots }()
+	began := time.Now()
+	p, err := f.launch()
+	if err != nil {
+		return 0, err
+	}
+	took := time.Since(began)
+	p.kill()
+	<-p.exited
+	return took, nil
+}
+
 // Kill kills one process that is in an invocation, and reports whether there was one.
 func (f *Function) Kill() bool {
 	f.mu.Lock()
@@ -212,6 +231,17 @@ func (f *Function) take() (*process, error) {
 			f.mu.Unlock()
 			return p, nil
 		}
+	}
+	f.mu.Unlock()
+	return f.launch()
+}
+
+// launch starts a process, and waits until it asks for work.
+func (f *Function) launch() (*process, error) {
+	f.mu.Lock()
+	if f.closed {
+		f.mu.Unlock()
+		return nil, ErrClosed
 	}
 	p, err := f.runtime.start(f)
 	if err == nil {

@@ -14,10 +14,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"time"
 
@@ -77,7 +79,9 @@ type World struct {
 
 	AWSURL, OrgURL, HeroURL, IssuerURL string // origins of the simulators
 
-	stack     atomic.Pointer[local.Stack] // before Stack is set: functions call each other while they start
+	release   local.Options // what Stack was started with
+	mu        sync.Mutex
+	stacks    []*local.Stack // that run: functions call each other while they start
 	listeners []net.Listener
 	servers   []*http.Server
 	state     *state
@@ -130,15 +134,62 @@ func (w *World) start(ctx context.Context, o Options) error {
 	if o.Elsewhere.AWS != "" {
 		stack.AWSEndpoint, stack.TableEndpoint = o.Elsewhere.AWS, o.Elsewhere.Table
 	}
-	stack.Created = func(s *local.Stack) { w.stack.Store(s) }
+	stack.Created = w.join
 	if stack.Secrets, err = keys.secrets(); err != nil {
 		return err
 	}
+	w.release = stack
 	if w.Stack, err = local.Start(ctx, stack); err != nil {
 		return err
 	}
 	w.state.keep()
 	return nil
+}
+
+// Beside starts another release beside those that run, as while a deployment takes over: on the same table and queues, with
+// the same other sides, and with an API of its own. Functions that call a function reach that of either release. root is the other
+// release's repository. Leave ends it.
+func (w *World) Beside(ctx context.Context, root string) (*local.Stack, error) {
+	o := w.release
+	o.Root, o.Binaries, o.Listener = root, "", nil
+	return local.Start(ctx, o)
+}
+
+// Leave ends one of the releases that run.
+func (w *World) Leave(stack *local.Stack) error {
+	w.mu.Lock()
+	w.stacks = slices.DeleteFunc(w.stacks, func(s *local.Stack) bool { return s == stack })
+	w.mu.Unlock()
+	return stack.Close()
+}
+
+func (w *World) join(stack *local.Stack) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stacks = append(w.stacks, stack)
+}
+
+// running are the releases that run, in any order.
+func (w *World) running() []*local.Stack {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	stacks := slices.Clone(w.stacks)
+	rand.Shuffle(len(stacks), func(i, j int) { stacks[i], stacks[j] = stacks[j], stacks[i] })
+	return stacks
+}
+
+// authorize asks the policies of the releases that run. What one of them allows is allowed.
+func (w *World) authorize(accessKey, action, resource string) error {
+	err := errors.New("the stack is not there yet")
+	if accessKey == local.Operator {
+		return nil
+	}
+	for _, stack := range w.running() {
+		if err = stack.Authorize(accessKey, action, resource); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // Close ends everything, and keeps the state if it is to be kept.
@@ -150,8 +201,8 @@ func (w *World) Close() error {
 		w.Org.Close() // nor its outbound messages
 	}
 	var err error
-	if w.Stack != nil {
-		err = w.Stack.Close()
+	for _, stack := range w.running() {
+		err = errors.Join(err, w.Leave(stack))
 	}
 	err = errors.Join(err, w.state.close())
 	for _, server := range w.servers {
@@ -166,27 +217,18 @@ func (w *World) Close() error {
 func (w *World) startAWS(o Options) error {
 	options := o.AWS
 	options.Invoke = func(ctx context.Context, function string, payload []byte) ([]byte, string, error) {
-		stack := w.stack.Load()
-		if stack == nil {
+		stacks := w.running()
+		if len(stacks) == 0 {
 			return nil, "", lambda.ErrNotFound
 		}
-		result, functionError, err := stack.Invoke(ctx, function, payload)
+		result, functionError, err := stacks[0].Invoke(ctx, function, payload)
 		if errors.Is(err, local.ErrNoFunction) {
 			err = fmt.Errorf("%w: %s", lambda.ErrNotFound, function)
 		}
 		return result, functionError, err
 	}
 	if options.Authorize == nil && o.Stack.AccessKey == "" {
-		options.Authorize = func(accessKey, action, resource string) error {
-			stack := w.stack.Load()
-			if stack == nil && accessKey == local.Operator {
-				return nil
-			}
-			if stack == nil {
-				return errors.New("the stack is not there yet")
-			}
-			return stack.Authorize(accessKey, action, resource)
-		}
+		options.Authorize = w.authorize
 	}
 	w.AWS = aws.New(options)
 	if o.Elsewhere.AWS == "" {
