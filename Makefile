@@ -35,10 +35,10 @@ test: ## Test everything that needs Go only
 	go test -race -shuffle=on ./...
 
 .PHONY: check
-check: lint template supply conformance other browser foreign ## Lint, check the template, and test with what must be installed first
+check: lint template supply conformance other upgrade browser foreign ## Lint, check the template, and test with what must be installed first
 
 .PHONY: prove
-prove: ## Run an experiment: WHAT=import|connections|sync|conversions
+prove: ## Run an experiment: WHAT=import|connections|sync|conversions|permissions|upgrade|deploy
 	@$(local) prove $(WHAT) $(ARGS)
 
 .PHONY: bench
@@ -73,9 +73,18 @@ sam := .tools/aws-sam-cli==1.170.0
 checkov := .tools/checkov==3.3.30
 
 .PHONY: template
-template: $(cfn_lint)/installed $(sam)/installed $(checkov)/installed
-	$(cfn_lint)/bin/cfn-lint template.yaml
-	$(checkov)/bin/checkov --config-file .ci/checkov.yaml
+template: cfn-lint checkov sam-lint
+
+.PHONY: cfn-lint
+cfn-lint: $(cfn_lint)/installed
+	$(cfn_lint)/bin/cfn-lint $(ARGS) template.yaml
+
+.PHONY: checkov
+checkov: $(checkov)/installed
+	$(checkov)/bin/checkov --config-file .ci/checkov.yaml $(ARGS)
+
+.PHONY: sam-lint
+sam-lint: $(sam)/installed
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(sam)/bin/sam validate --lint --template template.yaml
 
 # A tool of Python's in an environment of its own. Its version is in the name, so that another one is installed anew.
@@ -101,6 +110,11 @@ conformance:
 .PHONY: other
 other:
 	.ci/tools/beside AWS_ENDPOINT_URL .ci/other-sqs .ci/tools/beside AWS_ENDPOINT_URL_DYNAMODB .ci/dynamodb-local .ci/other-demo
+
+# This release and the one before it, taking over from each other in the middle of the work.
+.PHONY: upgrade
+upgrade:
+	@if [[ $$(git rev-parse --is-shallow-repository) == true ]]; then echo "upgrade: NOT TRIED: this clone has no history (git fetch --unshallow)"; else $(local) prove upgrade; fi
 
 .PHONY: browser
 browser:

@@ -2,19 +2,26 @@ package connect
 
 import (
 	"context"
-	"regexp"
+	"strings"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
 
-var (
-	appKey    = regexp.MustCompile(`^[A-Za-z0-9._=+/-]{20,256}$`)
-	appSecret = regexp.MustCompile(`^[\x21-\x7e]{8,256}$`)
-)
-
-// sound reports whether an app may be one of Salesforce's.
+// sound reports whether an app may be one of Salesforce's: a key of 20 to 256 letters, digits and some signs, and a secret of 8 to 256
+// characters that can be printed. A regular expression that counts as far takes a millisecond of every cold start.
 func sound(app bridge.App) bool {
-	return appKey.MatchString(app.Key.Reveal()) && appSecret.MatchString(app.Secret.Reveal())
+	key, secret := app.Key.Reveal(), app.Secret.Reveal()
+	return len(key) >= 20 && len(key) <= 256 && !strings.ContainsFunc(key, notOfKeys) &&
+		len(secret) >= 8 && len(secret) <= 256 && !strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+func notOfKeys(r rune) bool {
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
+		return false
+	default:
+		return !strings.ContainsRune("._=+/-", r)
+	}
 }
 
 // app returns the app that a request is about: its own, or that of its connection. It is empty if the

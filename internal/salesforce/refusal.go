@@ -137,8 +137,10 @@ var (
 	errTooLarge   = errors.New("answer too large")
 )
 
-// code is what Salesforce's error codes look like.
-var code = regexp.MustCompile(`^[A-Z][A-Z_]{2,63}$`)
+// code is what Salesforce's error codes look like. They are no longer than longestCode.
+var code = regexp.MustCompile(`^[A-Z][A-Z_]{2}[A-Z_]*$`)
+
+const longestCode = 64
 
 // words are Salesforce's own. They may quote the statement that was refused, and so they are kept apart
 // from the error's text.
@@ -156,7 +158,7 @@ type complaint struct {
 // about gives a code its meaning, unless e has one that the code does not change. A code that does not look like one
 // is left out.
 func (t complaint) about(e *bridge.Error) {
-	if !code.MatchString(t.ErrorCode) {
+	if len(t.ErrorCode) > longestCode || !code.MatchString(t.ErrorCode) {
 		return
 	}
 	e.Code, e.Err = t.ErrorCode, words{t.Message}

@@ -43,6 +43,12 @@ var experiments = map[string]struct {
 			return proof.Permissions(ctx, ".", tell)
 		},
 	},
+	"deploy": {
+		"the template by others' checkers, packages, cold starts, another emulator, permissions, and releases that take over; a quarter of an hour",
+		func(ctx context.Context, tell func(string, ...any)) (figures, error) {
+			return proof.Deployment(ctx, ".", tell)
+		},
+	},
 	"upgrade": {
 		"one release takes over from another in the middle of an import, and back; two minutes",
 		func(ctx context.Context, tell func(string, ...any)) (figures, error) {

@@ -73,11 +73,11 @@ func build(ctx context.Context, root string) error {
 
 // hand has the release in one repository begin an import and the one in the other end it. For a while both work.
 func hand(ctx context.Context, from, to string, found *Upgrade, tell func(string, ...any)) (err error) {
-	contacts := slices.Collect(salesforce.Generate(4000, 7)) // eight pages
+	contacts := slices.Collect(salesforce.Generate(8000, 7)) // sixteen pages
 	o := world.Options{
 		Root: from,
 		ReferralHero: referralhero.Options{
-			Latency: 20 * time.Millisecond, WindowKind: referralhero.None, Lists: []referralhero.List{{Name: campaign, URL: "https://www.example.com/join"}},
+			Latency: 30 * time.Millisecond, WindowKind: referralhero.None, Lists: []referralhero.List{{Name: campaign, URL: "https://www.example.com/join"}},
 		},
 		Stack: local.Options{
 			Timeouts: map[string]time.Duration{worker: 5 * time.Second}, Visibilities: map[string]time.Duration{"Imports": 5 * time.Second},
@@ -113,10 +113,10 @@ func hand(ctx context.Context, from, to string, found *Upgrade, tell func(string
 	progress, err := someone.Watch(ctx, id, 50*time.Millisecond, func(p person.Progress) {
 		switch done := p.Counts.Sum(); {
 		case failed != nil:
-		case next == nil && done > len(contacts)/4:
+		case next == nil && done > len(contacts)/8:
 			shares[0] = w.Stack.Stats(worker).Invocations
 			next, failed = w.Beside(ctx, to)
-		case next != nil && someone.Console != next.URL && done > len(contacts)/2:
+		case next != nil && someone.Console != next.URL && done > len(contacts)/2 && next.Stats(worker).Invocations > 0:
 			shares[1] = next.Stats(worker).Invocations
 			failed = w.Leave(w.Stack)
 			someone.Console = next.URL
