@@ -30,6 +30,10 @@ demo: ## Connect and import without hands; CONTACTS=export.csv takes a file of y
 sim: ## Serve one simulator: WHAT=aws|salesforce|referralhero|oidc LISTEN=127.0.0.1:8001 ARGS=...
 	@$(local) sim -what '$(WHAT)' -listen '$(LISTEN)' $(ARGS)
 
+.PHONY: smoke
+smoke: ## Try our assumptions on a real org and a real campaign, reading only; ARGS=-help says how
+	@$(local) smoke $(ARGS)
+
 .PHONY: test
 test: ## Test everything that needs Go only
 	go test -race -shuffle=on ./...

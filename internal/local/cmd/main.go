@@ -4,6 +4,7 @@
 //	go run ./internal/local/cmd demo    sign in, connect and import, without hands
 //	go run ./internal/local/cmd prove   experiments that take minutes
 //	go run ./internal/local/cmd sim     one of the simulated other sides by itself
+//	go run ./internal/local/cmd smoke   our assumptions, on a real org and a real campaign
 //	go run ./internal/local/cmd build   the functions, packed for AWS
 package main
 
@@ -31,6 +32,7 @@ var commands = []command{
 	{"demo", "sign in, connect and import without hands", demo},
 	{"prove", "run experiments on the whole system", prove},
 	{"sim", "serve one of the simulated other sides by itself", sim},
+	{"smoke", "try what we assume of Salesforce and ReferralHero on a real org and campaign", smokeTest},
 	{"build", "build the functions and pack them for AWS Lambda", build},
 }
 
