@@ -49,6 +49,10 @@ prove: ## Run an experiment: WHAT=import|connections|sync|conversions|permission
 bench: ## Measure: WHAT=import
 	@$(local) prove $(or $(WHAT),import) $(ARGS)
 
+.PHONY: cost
+cost: ## Print what a month at AWS costs, as README has it
+	@$(local) cost
+
 .PHONY: build
 build: ## Build all functions for AWS Lambda, packed in .build/
 	@$(local) build $(ARGS)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/importer"
+	"github.com/referralbridge/referralbridge/internal/local/cost"
 	"github.com/referralbridge/referralbridge/internal/queue"
 	simsqs "github.com/referralbridge/referralbridge/internal/sim/aws/sqs"
 	simhero "github.com/referralbridge/referralbridge/internal/sim/referralhero"
@@ -55,8 +56,9 @@ func TestWhatAnImportCosts(t *testing.T) {
 	for name, tc := range map[string]struct{ got, most float64 }{
 		"calls to ReferralHero per contact":        {float64(w.hero.Counts().Calls) / (thousands * 1000), 1.001},
 		"calls to Salesforce per 100 contacts":     {float64(w.org.Counts().API) / (thousands * 10), 1},
-		"DynamoDB write units per 1,000 contacts":  {w.units.Units().Write / thousands, 60},
-		"SQS requests per 1,000 contacts":          {float64(total(requests)-empty) / thousands, 15},
+		"DynamoDB write units per 1,000 contacts":  {w.units.Units().Write / thousands, cost.Imported.Writes},
+		"DynamoDB read units per 1,000 contacts":   {w.units.Units().Read / thousands, cost.Imported.Reads},
+		"SQS requests per 1,000 contacts":          {float64(total(requests)-empty) / thousands, cost.Imported.Messages},
 		"ReferralHero calls at the same time, max": {float64(w.hero.Counts().MaxInFlight), 10},
 	} {
 		t.Logf("%s: %.4g (at most %g)", name, tc.got, tc.most)

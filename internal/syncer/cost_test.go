@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/local/cost"
 	simhero "github.com/referralbridge/referralbridge/internal/sim/referralhero"
 	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 	"github.com/referralbridge/referralbridge/internal/syncer"
@@ -51,21 +52,45 @@ func TestWhatABackfillCosts(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		n, there, bulk int
-		calls, units   float64
+		calls          float64
 	}{
-		"by collections, half of them contacts":               {4_000, 2_000, 20_000, 5.3, 1_300},
-		"by collections, all of them new":                     {3_000, 0, 20_000, 5.3, 1_300},
-		"in bulk, which is 14 calls at most for up to 50,000": {8_000, 8_000, 7_000, 14.0 / 8, 1_300},
+		"by collections, half of them contacts":               {4_000, 2_000, 20_000, 5.3},
+		"by collections, all of them new":                     {3_000, 0, 20_000, 5.3},
+		"in bulk, which is 14 calls at most for up to 50,000": {8_000, 8_000, 7_000, 14.0 / 8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, calls, units := backfill(t, tc.n, tc.there, tc.bulk)
 			hero := float64(w.hero.Counts().Calls) / float64(tc.n) * 1000
-			t.Logf("per 1,000 subscribers: %.3g calls to Salesforce, %.3g to ReferralHero, %.4g write units", calls, hero, units)
-			if calls > tc.calls || units > tc.units || hero > 21 {
-				t.Errorf("want at most %g calls to Salesforce, 21 to ReferralHero, %g write units", tc.calls, tc.units)
+			reads := w.units.Units().Read / float64(tc.n) * 1000
+			t.Logf("per 1,000 subscribers: %.3g calls to Salesforce, %.3g to ReferralHero, %.4g write and %.4g read units", calls, hero, units, reads)
+			if calls > tc.calls || units > cost.FilledIn.Writes || reads > cost.FilledIn.Reads || hero > 21 {
+				t.Errorf("want at most %g calls to Salesforce, 21 to ReferralHero, %g write and %g read units", tc.calls, cost.FilledIn.Writes, cost.FilledIn.Reads)
 			}
 		})
+	}
+}
+
+func TestWhatAComparisonCosts(t *testing.T) {
+	t.Parallel()
+	const people = 3_000
+	w, _, _ := backfill(t, people, people, 20_000)
+	hero := w.hero.Counts().Calls
+	w.org.ResetCounts()
+	w.units.ResetUnits()
+	w.must(w.service.Compare(t.Context(), account, campaign))
+	w.work(fixed(1), immortal)
+	run, err := w.store.Run(t.Context(), account, campaign)
+	w.must(err)
+	if s := run.Statement; run.EndedAt.IsZero() || s.Subscribers != people || s.Repaired != 0 {
+		t.Fatalf("the run has ended at %s with %+v; log:\n%s", run.EndedAt, s, w.logs)
+	}
+	thousands := float64(people) / 1000
+	calls, asked := float64(w.org.Counts().API)/thousands, float64(w.hero.Counts().Calls-hero)/thousands
+	units := w.units.Units()
+	t.Logf("per 1,000 subscribers: %.3g calls to Salesforce, %.3g to ReferralHero, %.4g write and %.4g read units", calls, asked, units.Write/thousands, units.Read/thousands)
+	if calls > 1 || asked > 21 || units.Write/thousands > cost.Compared.Writes || units.Read/thousands > cost.Compared.Reads {
+		t.Errorf("want at most 1 call to Salesforce, 21 to ReferralHero, %g write and %g read units", cost.Compared.Writes, cost.Compared.Reads)
 	}
 }
 
@@ -101,9 +126,10 @@ func TestWhatSteadyChangesCost(t *testing.T) {
 		w.advance(time.Minute)
 	}
 	calls, units := float64(w.org.Counts().API)/(windows*changes)*1000, w.units.Units().Write/(windows*changes)*1000
-	t.Logf("per 1,000 changes: %.3g calls to Salesforce, %.4g write units", calls, units)
-	if calls > 3.5 || units > 550 {
-		t.Errorf("want at most 3.5 calls to Salesforce and 550 write units: the webhooks write 1,000 beside them")
+	reads := w.units.Units().Read / (windows * changes) * 1000
+	t.Logf("per 1,000 changes: %.3g calls to Salesforce, %.4g write and %.4g read units", calls, units, reads)
+	if calls > 3.5 || units > cost.Changed.Writes || reads > cost.Changed.Reads {
+		t.Errorf("want at most 3.5 calls to Salesforce, %g write and %g read units: the webhooks write 1,000 beside them", cost.Changed.Writes, cost.Changed.Reads)
 	}
 	w.agree(false)
 }

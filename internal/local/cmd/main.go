@@ -5,6 +5,7 @@
 //	go run ./internal/local/cmd prove   experiments that take minutes
 //	go run ./internal/local/cmd sim     one of the simulated other sides by itself
 //	go run ./internal/local/cmd smoke   our assumptions, on a real org and a real campaign
+//	go run ./internal/local/cmd cost    what a month at AWS costs
 //	go run ./internal/local/cmd build   the functions, packed for AWS
 package main
 
@@ -33,6 +34,7 @@ var commands = []command{
 	{"prove", "run experiments on the whole system", prove},
 	{"sim", "serve one of the simulated other sides by itself", sim},
 	{"smoke", "try what we assume of Salesforce and ReferralHero on a real org and campaign", smokeTest},
+	{"cost", "print what a month at AWS costs", bills},
 	{"build", "build the functions and pack them for AWS Lambda", build},
 }
 

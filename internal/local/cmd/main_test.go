@@ -47,6 +47,7 @@ func TestDispatch(t *testing.T) {
 		"a file that is not there":       {[]string{"run", "-contacts", "nowhere.csv"}, 1, "run: open nowhere.csv: no such file"},
 		"a file that cannot be read":     {[]string{"run", "-contacts", export}, 1, "run: " + export + ": line"},
 		"help says which are needed":     {[]string{"smoke", "-help"}, 0, "REFERRALHERO_TOKEN"},
+		"a template that is not there":   {[]string{"cost", "-root", t.TempDir()}, 1, "template.yaml: no such file"},
 		"functions that cannot be found": {[]string{"build", "-root", t.TempDir()}, 1, "functions: no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {
