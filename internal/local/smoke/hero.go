@@ -62,13 +62,17 @@ func (t *hero) find(ctx context.Context) (string, error) {
 	}
 	t.quota = quota
 	note := fmt.Sprintf("%d campaigns", len(campaigns))
+	var ids []string
+	for _, c := range campaigns {
+		ids = append(ids, string(c.ID))
+	}
 	if t.campaign == "" && len(campaigns) == 1 {
 		t.campaign = campaigns[0].ID
 	}
 	switch {
 	case t.campaign == "":
-		return "", skipped(note + ": say by REFERRALHERO_CAMPAIGN which one is for trying things out")
-	case !slices.ContainsFunc(campaigns, func(c bridge.Campaign) bool { return c.ID == t.campaign }):
+		return "", skipped("say by REFERRALHERO_CAMPAIGN which one is for trying things out: " + strings.Join(ids, ", "))
+	case !slices.Contains(ids, string(t.campaign)):
 		return "", unlike("%s, and the one that was given is not among them; paused ones are not listed", note)
 	}
 	return note, nil

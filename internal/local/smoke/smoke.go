@@ -108,15 +108,15 @@ func announce(o Options) {
 	o.Tell("")
 }
 
-// untried cannot be found out by a program that does no harm.
+// untried cannot be found out by a program that does no harm. README's known limits have the same list.
 var untried = []struct{ assumption, how string }{
-	{"a refresh gives a new refresh token and ends the one before", "it would end a connection: connect a sandbox in the console and look at its page a day later"},
-	{"five collections of 200 fit into one call of an org with much automation", "switch syncing on for a campaign of 1,000 people in a sandbox with that automation"},
-	{"a production org says why it does not activate a flow", "add an event to track for a production org; the page shows the org's words"},
-	{"ReferralHero's hour is fixed or rolling", "it would use up the hour: import 6,000 contacts in a quiet one, and look at Usage"},
-	{"the signature of webhooks is base64 or hexadecimal of HMAC-SHA256", "set up the webhook, press Test at ReferralHero, and look at Account → Webhooks"},
-	{"subscriber_updated is told of changes of points and referrals", "with the webhook set up, change a test subscriber's points at ReferralHero and look at Activity"},
-	{"a transaction_id that is sent twice counts once", "transactions cannot be read back: send one twice to a test subscriber and look at the dashboard"},
+	{"a refresh gives a new refresh token and ends the one before", "it would end a connection: connect a sandbox in the console, and look after three hours whether it is still active"},
+	{"five collections of 200 fit into one call of an org with much automation", "switch syncing on for a campaign of 1,000 people in a sandbox that has this automation"},
+	{"a production org says why it does not activate a flow", "add an event to track in an org in production: the page shows its words, and what to click"},
+	{"ReferralHero's hour is fixed or rolling", "it would use the hour up: import 6,000 contacts, and look at Account when calls come back"},
+	{"webhooks are signed in base64 or hexadecimal", "set the webhook up, press Test at ReferralHero, and look at Account: the last delivery is just now"},
+	{"subscriber_updated is told of points and referrals", "with the webhook set up, change a test subscriber's points at ReferralHero, and look at Account for a delivery"},
+	{"a transaction_id that is sent twice counts once", "transactions cannot be read: send one twice for a test subscriber, and look at ReferralHero's dashboard"},
 }
 
 type verdict string

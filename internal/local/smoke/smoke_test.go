@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -176,6 +177,19 @@ func TestTheSimulatorsAreWhatWeAssume(t *testing.T) {
 	}
 }
 
+func TestREADMESaysWhatIsNotTried(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, u := range untried {
+		if line := "\n| " + u.assumption + " | " + u.how + " |\n"; !strings.Contains(string(readme), line) {
+			t.Errorf("README has no line %q", line)
+		}
+	}
+}
+
 func TestWhatIsWrittenIsRemoved(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -329,7 +343,7 @@ func TestWhoIsNotTried(t *testing.T) {
 		"one of several campaigns": {func(w *world) {
 			w.hero.SetList(simhero.List{UUID: "MF1111111111", Name: "B", URL: "https://example.com"})
 			w.options.Hero.Campaign = ""
-		}, "", "2 campaigns: say by REFERRALHERO_CAMPAIGN", 60},
+		}, "", "say by REFERRALHERO_CAMPAIGN which one is for trying things out: MF0a1b2c3d4e, MF1111111111", 60},
 		"the fields if they are not there": {func(w *world) {
 			w.options.Write = true
 			if err := w.org.SetVisible(administrator, "Contact", "RH_SUB_ID__c", false); err != nil {
