@@ -32,7 +32,7 @@ func smokeTest(ctx context.Context, args []string, stdout, stderr io.Writer) err
 	o := smoke.Options{Now: time.Now}
 	fs.BoolVar(&o.Write, "write", false, "also make one contact and one subscriber, and remove them")
 	fs.StringVar(&o.Address, "address", "", "e-mail `address` of yours for these two, such as you+smoke@example.com")
-	fs.BoolVar(&o.Production, "production", false, "read an org in production too")
+	fs.BoolVar(&o.Production, "production", false, "read an org that is in production")
 	fs.StringVar(&o.Hero.BaseURL, "referralhero", "https://app.referralhero.com/api/v2", "base `URL` of ReferralHero's API")
 	usage := fs.Usage
 	fs.Usage = func() {

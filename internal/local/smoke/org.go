@@ -28,6 +28,8 @@ type org struct {
 	base   string        // of paths, with the version that our client asks for
 	layout bridge.Layout // of contacts, with the fields that the user may edit
 	deals  []bridge.SalesforceID
+
+	production bool
 }
 
 // tryOrg tries an org. Its error means that it is none to be tried.
@@ -60,7 +62,8 @@ func tryOrg(ctx context.Context, o Options, r *Report) error {
 		edition, sandbox, err = t.what(ctx)
 		return edition, err
 	})
-	if t.closed == "" && !sandbox && edition != "Developer Edition" && !o.Production {
+	t.production = !sandbox && edition != "Developer Edition"
+	if t.closed == "" && t.production && !o.Production {
 		return errors.New("this org is in production: use a sandbox, or say -production")
 	}
 	t.basics(ctx)

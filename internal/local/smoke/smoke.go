@@ -22,7 +22,7 @@ type Options struct {
 	Org  Org
 	Hero Hero
 
-	Production bool   // an org in production may be read
+	Production bool   // an org in production may be read; nothing is ever written there
 	Write      bool   // one contact and one subscriber may be made
 	Address    string // of the operator's own, for these two
 
@@ -71,8 +71,8 @@ func (r Report) Err() error {
 
 // The most calls that are made, which the door holds it to.
 const (
-	mostOrgCalls  = 40
-	mostHeroCalls = 40
+	mostOrgCalls  = 60
+	mostHeroCalls = 60
 )
 
 // Run tries everything and tells each assumption in a line. Its error means that it refused to begin.

@@ -332,6 +332,12 @@ func TestWhoIsNotTried(t *testing.T) {
 			s.Sandbox = false
 			w.org.SetSwitches(s)
 		}, "in production", "", 2},
+		"writing to an org in production": {func(w *world) {
+			s := w.org.Switches()
+			s.Sandbox = false
+			w.org.SetSwitches(s)
+			w.options.Write, w.options.Production = true, true
+		}, "", "writing contacts (an org in production is only read)", 80},
 		"an address that is no org's": {func(w *world) { w.options.Org.Instance = "https://example.com" }, "has to be like", "", 0},
 		"writing without an address":  {func(w *world) { w.options.Write, w.options.Address = true, "" }, "e-mail address", "", 0},
 		"anything after a token that is refused": {func(w *world) {
@@ -364,6 +370,8 @@ func TestWhoIsNotTried(t *testing.T) {
 				t.Errorf("it says\n%s\nwant %q in it", strings.Join(w.lines, "\n"), tc.says)
 			case got.Salesforce+got.ReferralHero > tc.calls:
 				t.Errorf("%+v, want at most %d calls", got, tc.calls)
+			case slices.ContainsFunc(w.writes, func(what string) bool { return strings.Contains(what, "/services/") }):
+				t.Errorf("it has sent %q", w.writes)
 			}
 		})
 	}

@@ -19,8 +19,12 @@ const patience = 30 * time.Second
 
 // writes makes a contact as syncing does, looks at it, and removes it.
 func (t *org) writes(ctx context.Context) {
-	if !t.o.Write {
+	switch {
+	case !t.o.Write:
 		t.report.tell(t.print, notTried, t.name+": writing contacts", "it was not asked to: -write")
+		return
+	case t.production:
+		t.report.tell(t.print, notTried, t.name+": writing contacts", "an org in production is only read")
 		return
 	}
 	layouts := map[string]bridge.Layout{"Contact": t.layout}
