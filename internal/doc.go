@@ -14,6 +14,7 @@
 //	   syncer       the fields show what ReferralHero says of subscribers
 //	   conversion   deals move referrals and total spend
 //	   erasure      an account and everything that is kept for it
+//	   letter       messages that their queues have given up, and whose work they were
 //	3  salesforce referralhero oidc            conversations with the outside
 //	   store queue secrets mail metric invoke  conversations with AWS
 //	   apigw config metric                     the edge

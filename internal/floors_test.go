@@ -13,7 +13,7 @@ const module = "github.com/referralbridge/referralbridge/"
 var floors = [][]string{
 	{"internal/bridge"},
 	{"internal/effect", "internal/budget"},
-	{"internal/signin", "internal/connect", "internal/campaign", "internal/importer", "internal/syncer", "internal/inbox", "internal/provision", "internal/conversion", "internal/doctor", "internal/erasure", "internal/plumbing"},
+	{"internal/signin", "internal/connect", "internal/campaign", "internal/importer", "internal/syncer", "internal/inbox", "internal/provision", "internal/conversion", "internal/doctor", "internal/erasure", "internal/plumbing", "internal/letter"},
 	{"internal/salesforce", "internal/referralhero", "internal/oidc", "internal/store", "internal/queue", "internal/secrets",
 		"internal/mail", "internal/metric", "internal/invoke", "internal/apigw", "internal/config"},
 	{"functions/"},

@@ -13,6 +13,7 @@
 //	ACCOUNT#<account>         PLUMBING#<connection>     Installation; hooks sealed    absent / version as read
 //	ACCOUNT#<account>         FIELDS#<connection>       provision.Setup               absent / version as read
 //	ACCOUNT#<account>         LAYOUT#<conn>#<object>    Layout                        absent / version as read
+//	ACCOUNT#<account>         LETTER#<message>          Letter; it expires            absent, and no erasure; deleted
 //	ACCOUNT#<account>         ERASURE                   the account is being erased   absent / due as read
 //	ACCOUNT#<account>         CAMPAIGN#<list>           Campaign                      version as read
 //	ACCOUNT#<account>         IMPORT#<import>           Import                        version as read
@@ -60,8 +61,8 @@
 // The sparse index "due" (shard, dueAt) finds work that waits: an import that runs carries both
 // attributes, and nothing that has ended does. Other work has shards of its own in it: connections to be examined,
 // installations of flows and messages to go on with, fields to be looked at, what conversions have to do,
-// connections whose account has yet to hear that they do not work, grants to be kept alive, and accounts
-// to be erased.
+// connections whose account has yet to hear that they do not work, grants to be kept alive, accounts to be erased, and the
+// dead letters of each queue, by the time at which they died. A letter that names no account has an empty one.
 //
 // Items that expire carry "expires" in Unix seconds. DynamoDB removes them days later at best, so every
 // read compares it with the clock.

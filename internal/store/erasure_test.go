@@ -16,6 +16,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/connect"
 	"github.com/referralbridge/referralbridge/internal/doctor"
 	"github.com/referralbridge/referralbridge/internal/erasure"
+	"github.com/referralbridge/referralbridge/internal/letter"
 	emulator "github.com/referralbridge/referralbridge/internal/sim/aws/dynamodb"
 )
 
@@ -71,6 +72,7 @@ func furnish(t *testing.T, s *Store, account bridge.AccountID) (session bridge.S
 	c := bridge.Connection{ID: "c_1", Account: account, Org: "00D5g000004AbCdEAK", User: "0055g0000000001AAA", Status: bridge.Active}
 	must(s.CreateConnection(ctx, c, bridge.Grant{Account: account, Connection: c.ID, Generation: 1, RefreshToken: bridge.NewSecret("r"), Status: bridge.Active}))
 	must(s.SaveReport(ctx, account, c.ID, doctor.Report{At: now}, now))
+	must(s.AddLetter(ctx, letter.Letter{ID: "m-1", Account: account, Queue: letter.Imports, DiedAt: now}))
 	for n := range 3 { // more than one page of a batch, over several imports
 		i := bridge.Import{ID: bridge.ImportID(fmt.Sprintf("i_%d", n)), Account: account, State: bridge.Running,
 			Options: bridge.ImportOptions{Campaign: bridge.CampaignID(fmt.Sprintf("MF%d", n))}}

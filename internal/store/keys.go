@@ -12,6 +12,7 @@ import (
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/inbox"
+	"github.com/referralbridge/referralbridge/internal/letter"
 )
 
 // key is the primary key of an item. The functions below are the only place that builds one.
@@ -35,6 +36,7 @@ const (
 	setups      = "FIELDS#"
 
 	installations = "PLUMBING#"
+	deadLetters   = "LETTER#"
 
 	syncRows  = "SYNC#"  // of sort keys, and of the partition of what a campaign's syncing keeps
 	links     = "LINK#"  // of that partition
@@ -86,6 +88,9 @@ func reportKey(a bridge.AccountID, c bridge.ConnectionID) key {
 func installationKey(a bridge.AccountID, c bridge.ConnectionID) key {
 	return key{partition(a), installations + string(c)}
 }
+
+// letterKey has the id of a message. Letters that name no account are in the partition of the empty one, which is nobody's.
+func letterKey(a bridge.AccountID, id string) key { return key{partition(a), deadLetters + id} }
 
 // setupKey is where it says how a connection's org got its fields, layoutKey where they are on an object.
 func setupKey(a bridge.AccountID, c bridge.ConnectionID) key {
@@ -349,6 +354,9 @@ const (
 	idleLine         line = "IDLE#"       // grants that are to be refreshed for their own sake
 	untoldLine       line = "UNTOLD#"     // connections whose accounts are to be told that they do not work
 )
+
+// letterLine has the letters of a queue.
+func letterLine(q letter.Queue) line { return line(deadLetters + string(q) + "#") }
 
 // shards spread a line over partitions, so that many accounts cannot make one of them hot.
 const shards = 4
