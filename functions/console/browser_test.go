@@ -162,6 +162,8 @@ func TestInBrowser(t *testing.T) {
 	b.look("imports")
 	b.open("/")
 	b.look("home")
+	b.open("/stopped")
+	b.look("stopped-empty")
 	b.open("/no/such/page")
 	b.look("not-found")
 	b.open("/connections")

@@ -31,6 +31,7 @@ type console struct {
 	Fields      fields
 	Events      tracking
 	Flows       flows
+	Letters     letters
 	Now         func() time.Time
 }
 
@@ -67,6 +68,8 @@ func (c *console) table() []route {
 		{"POST /account/webhook/secret", false, (*visit).saveWebhookSecret},
 		{"GET /account/erase", false, (*visit).erasePage},
 		{"POST /account/erase", false, (*visit).erase},
+		{"GET /stopped", false, (*visit).stopped},
+		{"POST /stopped/{action}", false, (*visit).changeStopped},
 		{"GET /connections", false, (*visit).connections},
 		{"GET /connections/{connection}/doctor", false, (*visit).doctor},
 		{"GET /connections/{connection}/doctor.json", false, (*visit).doctorJSON},

@@ -1,6 +1,6 @@
 // Command console is the Lambda behind every address but /oauth/: the pages with which people set up their
 // ReferralHero account, connect Salesforce, start and follow imports, have subscribers kept in Salesforce, and see what is
-// there, what was refused and why.
+// there, what was refused or has stopped, and why.
 //
 // It promises that nothing but the sign-in and the files of a page is answered without a session, that a
 // session reaches its own account only, and that a form which comes from another site changes nothing. It

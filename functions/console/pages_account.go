@@ -126,6 +126,9 @@ var notices = map[string]string{
 	"review-retry":     "It is tried again within a minute or two. The activity shows the answer.",
 	"review-unqualify": "The referral is unqualified within a minute or two. The activity shows the answer.",
 	"review-dismiss":   "Left as it is, and noted in the activity.",
+	"stopped-again":    "It is being tried again. If it stops once more, it comes back to this list.",
+	"stopped-dismiss":  "Dismissed.",
+	"stopped-gone":     "It had left this list already.",
 	"written":          "The record is written again within a minute or two. Then load this page again.",
 }
 

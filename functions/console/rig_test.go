@@ -108,7 +108,7 @@ func newRig(t *testing.T, change ...func(*others)) *rig {
 	r.console = newConsole(settings{
 		table: "table", appSecret: "app", broker: "broker", baseURL: r.url, simulator: r.orgURL,
 		imports: r.queue(t, "imports"), changes: r.queue(t, "changes"), runs: r.queue(t, "runs"), provisions: r.queue(t, "provisions"),
-		conversions: r.queue(t, "conversions"), plumbing: r.queue(t, "plumbing"),
+		hints: r.queue(t, "hints"), conversions: r.queue(t, "conversions"), plumbing: r.queue(t, "plumbing"),
 		hero: r.heroURL + "/api/v2", issuer: issuer.URL, client: "console", window: time.Hour,
 	}, config)
 

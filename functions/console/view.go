@@ -57,10 +57,11 @@ type view struct {
 	Reload   int // seconds after which a browser without scripts loads the page again; 0 for never
 	Data     any
 
-	Person string
-	Assets string // where static files are
-	zone   *time.Location
-	now    time.Time
+	Person  string
+	Stopped string // what has to be said about work that stopped
+	Assets  string // where static files are
+	zone    *time.Location
+	now     time.Time
 }
 
 // problem is what is wrong with a form's field, or with the whole form if Field is empty.
@@ -129,6 +130,9 @@ func (v view) Ago(t time.Time) string {
 // render answers with a page.
 func (v *visit) render(status int, name string, data view) {
 	data.Person = v.session.Person.Name
+	if data.Section != "stopped" { // which says it itself
+		data.Stopped = v.stoppedNotice()
+	}
 	v.execute(status, name, "page", data)
 }
 

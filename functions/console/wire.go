@@ -24,6 +24,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/importer"
 	"github.com/referralbridge/referralbridge/internal/inbox"
 	"github.com/referralbridge/referralbridge/internal/invoke"
+	"github.com/referralbridge/referralbridge/internal/letter"
 	"github.com/referralbridge/referralbridge/internal/oidc"
 	"github.com/referralbridge/referralbridge/internal/plumbing"
 	"github.com/referralbridge/referralbridge/internal/provision"
@@ -40,7 +41,7 @@ import (
 type settings struct {
 	table, appSecret, broker           string
 	imports, changes, runs, provisions string // queues
-	conversions, plumbing              string // more of them
+	hints, conversions, plumbing       string // more of them
 	baseURL, simulator, hero           string
 	issuer, client                     string
 	window                             time.Duration // in which ReferralHero counts calls
@@ -50,7 +51,7 @@ func readSettings(env *config.Env) settings {
 	return settings{
 		table: env.Need("TABLE"), appSecret: env.Need("APP_SECRET"), broker: env.Need("TOKEN_BROKER"),
 		imports: env.Need("IMPORTS_QUEUE"), changes: env.Need("CHANGES_QUEUE"), runs: env.Need("RUNS_QUEUE"), provisions: env.Need("PROVISIONS_QUEUE"),
-		conversions: env.Need("CONVERSIONS_QUEUE"), plumbing: env.Need("PLUMBING_QUEUE"),
+		hints: env.Need("HINTS_QUEUE"), conversions: env.Need("CONVERSIONS_QUEUE"), plumbing: env.Need("PLUMBING_QUEUE"),
 		baseURL: env.Need("BASE_URL"), simulator: env.Simulator(), hero: env.Need("REFERRALHERO_URL"),
 		issuer: env.Need("OIDC_ISSUER"), client: env.Need("OIDC_CLIENT_ID"),
 		window: time.Duration(env.NeedInt("REFERRALHERO_WINDOW_SECONDS")) * time.Second,
@@ -133,6 +134,10 @@ func newConsole(s settings, cloud aws.Config) *console {
 			Connections: rows, Rows: rows, Jobs: setups, Changed: syncs.Fields, Now: time.Now,
 			Org: func(c bridge.Connection) provision.Org { return org(c, false) },
 		},
+		Letters: letter.Service{Letters: rows, Now: time.Now, Send: queue.Returns{Client: messages, URLs: map[letter.Queue]string{
+			letter.Imports: s.imports, letter.SubscriberHints: s.hints, letter.SubscriberChanges: s.changes, letter.SyncRuns: s.runs,
+			letter.Provisions: s.provisions, letter.Conversions: s.conversions, letter.Plumbing: s.plumbing,
+		}}.Send},
 		Erasure: erasure.Service{Rows: rows, Connections: connections, Imports: imports, Now: time.Now, Log: slog.Default()},
 	}
 }

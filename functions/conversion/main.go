@@ -4,8 +4,8 @@
 //
 // It promises that ReferralHero is told of a deal once, whatever becomes of a worker and however often or late a job comes;
 // and that a call whose answer was lost is looked into, and repeated only if that is harmless. A job that comes too early goes back to
-// its queue with a delay. One whose worker dies five times lands in the queue's dead-letter queue, from where nobody needs
-// to fetch it: the poll finds within a quarter of an hour what a message told of, the daily check what the poll
+// its queue with a delay. One whose worker dies five times becomes a dead letter, which its account sees, and which need not
+// be sent again: the poll finds within a quarter of an hour what a message told of, the daily check what the poll
 // missed, and a schedule every other step that is due. Subscribers who were changed go to the sync as hints.
 package main
 

@@ -3,9 +3,8 @@
 //
 // It promises that every contact ends with exactly one outcome, whatever becomes of a worker, and that an
 // import sends one mail at most. A job may come twice, late or out of order. One that comes too early goes back
-// to the queue with a delay; one whose worker dies comes again, and after five deaths lands in the
-// dead-letter queue, from where nobody needs to fetch it: the sweep of the function schedule sends the import's
-// open pages anew.
+// to the queue with a delay; one whose worker dies comes again, and after five deaths becomes a dead letter, which its
+// account sees, and which need not be sent again: the sweep of the function schedule sends the import's open pages anew.
 package main
 
 import (

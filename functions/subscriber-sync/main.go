@@ -4,8 +4,8 @@
 //
 // It promises that a record shows in the end what ReferralHero says, whatever becomes of a worker, and that a value
 // that was read earlier never replaces one that was read later. A job may come twice, late or out of order. One that comes too
-// early goes back to its queue with a delay. One whose worker dies five times lands in the queue's dead-letter queue,
-// from where nobody needs to fetch it: a campaign's next run, at the latest after a day, finds whatever it was about.
+// early goes back to its queue with a delay. One whose worker dies five times becomes a dead letter, which its account sees,
+// and which need not be sent again: a campaign's next run, at the latest after a day, finds whatever it was about.
 package main
 
 import (

@@ -410,8 +410,8 @@ func (s *Stack) Stats(function string) Stats {
 // an unknown one.
 func (s *Stack) Ref(logicalID string) string { return s.physical[logicalID].Ref }
 
-// Idle waits until there is nothing to do: no message waits or is in flight, but in dead-letter queues, and no invocation
-// runs. Future schedules do not count.
+// Idle waits until there is nothing to do: no message waits or is in flight, but in dead-letter queues that nobody reads, and
+// no invocation runs. Future schedules do not count.
 func (s *Stack) Idle(ctx context.Context) error {
 	look := time.NewTicker(50 * time.Millisecond)
 	defer look.Stop()
@@ -441,6 +441,11 @@ func (s *Stack) idle(ctx context.Context) (bool, error) {
 	}
 	for _, q := range s.Model.Queues {
 		dead[q.DeadLetter] = true
+	}
+	for _, f := range s.Model.Functions {
+		for _, mapped := range f.Mappings {
+			dead[mapped.Queue] = false
+		}
 	}
 	for id := range s.Model.Queues {
 		if dead[id] {

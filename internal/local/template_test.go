@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/referralbridge/referralbridge/internal/letter"
 	"github.com/referralbridge/referralbridge/internal/local/template"
 )
 
@@ -113,6 +114,9 @@ func TestTemplateQueues(t *testing.T) {
 		}
 	}
 	for id, q := range m.Queues {
+		if !mapped[id] {
+			t.Errorf("line %d: nobody reads %s", q.Line, id)
+		}
 		switch {
 		case dead[id]:
 			if q.Retention < 14*24*time.Hour {
@@ -120,9 +124,31 @@ func TestTemplateQueues(t *testing.T) {
 			}
 		case q.DeadLetter == "" || q.MaxReceives < 5:
 			t.Errorf("line %d: %s gives up after %d receives into %q; want a dead-letter queue after at least 5", q.Line, id, q.MaxReceives, q.DeadLetter)
-		case !mapped[id]:
-			t.Errorf("line %d: nobody reads %s", q.Line, id)
 		}
+	}
+}
+
+// TestTemplateSendsDeadLettersToTheirOwner holds that what a queue gives up is known by the queue's name.
+func TestTemplateSendsDeadLettersToTheirOwner(t *testing.T) {
+	t.Parallel()
+	m := deployed(t)
+	want := map[string]bool{}
+	for _, q := range letter.Queues {
+		want[string(q)+"Dead"] = true
+	}
+	for id, q := range m.Queues {
+		if q.DeadLetter != "" && (q.DeadLetter != id+"Dead" || !want[q.DeadLetter]) {
+			t.Errorf("line %d: %s gives messages up to %s, which no letter comes from", q.Line, id, q.DeadLetter)
+		}
+	}
+	for _, source := range m.Functions["DeadLetterFunction"].Mappings {
+		if !want[source.Queue] {
+			t.Errorf("line %d: letters come from %s twice, or are of no queue", source.Line, source.Queue)
+		}
+		delete(want, source.Queue)
+	}
+	for id := range want {
+		t.Errorf("nobody makes letters of what is in %s", id)
 	}
 }
 
