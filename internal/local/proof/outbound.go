@@ -86,7 +86,7 @@ func postEnvelopes(ctx context.Context, root string, lasts time.Duration, tell f
 	if err != nil {
 		return found, err
 	}
-	post, err := letter(ctx, w, account.Load().(bridge.AccountID), connection, found.Notifications)
+	post, err := poster(ctx, w, account.Load().(bridge.AccountID), connection, found.Notifications)
 	if err != nil {
 		return found, err
 	}
@@ -133,9 +133,9 @@ func postEnvelopes(ctx context.Context, root string, lasts time.Duration, tell f
 	return found, nil
 }
 
-// letter makes a hook, and returns what posts an envelope from the org to it and says how long the acknowledgement took, or
+// poster makes a hook, and returns what posts an envelope from the org to it and says how long the acknowledgement took, or
 // 0 if there was none.
-func letter(ctx context.Context, w *world.World, account bridge.AccountID, id bridge.ConnectionID, notifications int) (func(context.Context) time.Duration, error) {
+func poster(ctx context.Context, w *world.World, account bridge.AccountID, id bridge.ConnectionID, notifications int) (func(context.Context) time.Duration, error) {
 	cloud, err := cloudOf(ctx, w, w.Stack.Ref(worker)) // a function that may write
 	if err != nil {
 		return nil, err

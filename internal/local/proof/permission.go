@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -14,9 +15,11 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/letter"
 	"github.com/referralbridge/referralbridge/internal/local"
 	"github.com/referralbridge/referralbridge/internal/local/person"
 	"github.com/referralbridge/referralbridge/internal/local/world"
@@ -137,7 +140,7 @@ func (c *comparison) work(ctx context.Context, root string, tell func(string, ..
 		do   func(context.Context) error
 	}{
 		{"a deal", s.win}, {"people sign up", s.crowd}, {"a record is refused", s.refused}, {"an import", s.importing}, {"the org lets nobody in", s.outage},
-		{"tokens have nowhere to go", func(ctx context.Context) error { return s.rescues(ctx, &trouble) }}, {"the end of syncing", s.leave},
+		{"tokens have nowhere to go", func(ctx context.Context) error { return s.rescues(ctx, &trouble) }}, {"dead letters", s.letters}, {"the end of syncing", s.leave},
 	} {
 		tell("permissions: %s", step.name)
 		if err := step.do(ctx); err != nil {
@@ -316,6 +319,56 @@ func (s *toil) rescues(ctx context.Context, v *blockade) error {
 	return nil
 }
 
+// letters has a message of every queue given up, once the account's and once nobody's, and tried again by the owner and by an operator.
+func (s *toil) letters(ctx context.Context) error {
+	account, err := s.account()
+	if err != nil {
+		return err
+	}
+	cloud, err := cloudOf(ctx, s.World, local.Operator)
+	if err != nil {
+		return err
+	}
+	work := slices.DeleteFunc(slices.Clone(letter.Queues), func(q letter.Queue) bool { return q == letter.Schedule }) // sweeps are nobody's
+	for _, q := range work {
+		url := s.Stack.Ref(string(q) + "Dead")
+		for _, body := range []string{fmt.Sprintf(`{"schema":1,"job":{"account":%q}}`, account), "hello"} {
+			if _, err := sqs.NewFromConfig(cloud).SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body}); err != nil {
+				return err
+			}
+		}
+	}
+	if err := rest(ctx, s.World); err != nil {
+		return err
+	}
+	stopped, err := s.someone.Stopped(ctx)
+	if err != nil || len(stopped) != len(work) {
+		return errors.Join(err, fmt.Errorf("%d pieces of work have stopped, want %d", len(stopped), len(work)))
+	}
+	for _, id := range stopped {
+		if err := s.someone.TryAgain(ctx, id); err != nil {
+			return err
+		}
+	}
+	for _, q := range work {
+		if _, failed, err := s.Stack.Invoke(ctx, "DeadLetterFunction", []byte(fmt.Sprintf(`{"again":%q}`, q))); err != nil || failed != "" {
+			return errors.Join(err, fmt.Errorf("letters of %s were not sent again: %s", q, failed))
+		}
+	}
+	return nil
+}
+
+// account finds the only account that there is.
+func (s *toil) account() (bridge.AccountID, error) {
+	items, err := snapshot(s.World)
+	for _, item := range items {
+		if account, is := strings.CutPrefix(item.Partition.S, "ACCOUNT#"); is && item.Sort.S == "ACCOUNT" {
+			return bridge.AccountID(account), nil
+		}
+	}
+	return "", errors.Join(err, errors.New("there is no account"))
+}
+
 // leave switches syncing off.
 func (s *toil) leave(ctx context.Context) error {
 	path := "/campaigns/" + string(s.campaign) + "/salesforce"
@@ -375,47 +428,56 @@ func ripen(ctx context.Context, w *world.World) error {
 		return err
 	}
 	db := dynamodb.NewFromConfig(cloud)
-	text, err := w.AWS.DynamoDB.Snapshot()
+	items, err := snapshot(w)
 	if err != nil {
 		return err
 	}
-	var saved struct {
-		Tables []struct {
-			Items []struct {
-				Partition struct{ S string }  `json:"pk"`
-				Sort      struct{ S string }  `json:"sk"`
-				Due       *struct{ N string } `json:"dueAt"`
-				Begun     *struct{ N string } `json:"begunAt"`
-			}
-		}
-	}
-	if err := json.Unmarshal(text, &saved); err != nil {
-		return err
-	}
 	table := w.Stack.Ref("Table")
-	for _, t := range saved.Tables {
-		for _, item := range t.Items {
-			if item.Due == nil {
-				continue
-			}
-			set := []string{"dueAt = :past"}
-			if item.Begun != nil { // an erasure goes by it
-				set = append(set, "begunAt = :past")
-			}
-			_, err := db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
-				TableName: &table, UpdateExpression: awssdk.String("SET " + strings.Join(set, ", ")),
-				ConditionExpression: awssdk.String("attribute_exists(dueAt)"),
-				Key: map[string]types.AttributeValue{
-					"pk": &types.AttributeValueMemberS{Value: item.Partition.S}, "sk": &types.AttributeValueMemberS{Value: item.Sort.S},
-				},
-				ExpressionAttributeValues: map[string]types.AttributeValue{
-					":past": &types.AttributeValueMemberN{Value: strconv.FormatInt(time.Now().Add(-time.Hour).UnixMilli(), 10)},
-				},
-			})
-			if gone := (*types.ConditionalCheckFailedException)(nil); err != nil && !errors.As(err, &gone) {
-				return err
-			}
+	for _, item := range items {
+		if item.Due == nil {
+			continue
+		}
+		set := []string{"dueAt = :past"}
+		if item.Begun != nil { // an erasure goes by it
+			set = append(set, "begunAt = :past")
+		}
+		_, err := db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
+			TableName: &table, UpdateExpression: awssdk.String("SET " + strings.Join(set, ", ")),
+			ConditionExpression: awssdk.String("attribute_exists(dueAt)"),
+			Key: map[string]types.AttributeValue{
+				"pk": &types.AttributeValueMemberS{Value: item.Partition.S}, "sk": &types.AttributeValueMemberS{Value: item.Sort.S},
+			},
+			ExpressionAttributeValues: map[string]types.AttributeValue{
+				":past": &types.AttributeValueMemberN{Value: strconv.FormatInt(time.Now().Add(-time.Hour).UnixMilli(), 10)},
+			},
+		})
+		if gone := (*types.ConditionalCheckFailedException)(nil); err != nil && !errors.As(err, &gone) {
+			return err
 		}
 	}
 	return nil
+}
+
+// row is as much of a row of the table as is of interest here.
+type row struct {
+	Partition struct{ S string }  `json:"pk"`
+	Sort      struct{ S string }  `json:"sk"`
+	Due       *struct{ N string } `json:"dueAt"`
+	Begun     *struct{ N string } `json:"begunAt"`
+}
+
+// snapshot returns all rows of the table.
+func snapshot(w *world.World) (items []row, err error) {
+	text, err := w.AWS.DynamoDB.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	var saved struct{ Tables []struct{ Items []row } }
+	if err := json.Unmarshal(text, &saved); err != nil {
+		return nil, err
+	}
+	for _, t := range saved.Tables {
+		items = append(items, t.Items...)
+	}
+	return items, nil
 }
