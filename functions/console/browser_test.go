@@ -7,14 +7,19 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/chromedp/chromedp"
 
+	"github.com/referralbridge/referralbridge/internal/local"
 	"github.com/referralbridge/referralbridge/internal/local/world"
 	"github.com/referralbridge/referralbridge/internal/sim/referralhero"
 	"github.com/referralbridge/referralbridge/internal/sim/salesforce"
@@ -147,7 +152,8 @@ func TestInBrowser(t *testing.T) {
 	b.wait("[data-progress][data-state=running]")
 	b.look("import-running")
 	b.eventually("the progress moves without loading the page", `Number(document.querySelector("[data-progress]").dataset.processed) > 0`)
-	b.open(b.address())
+	begun := b.address()
+	b.open(begun)
 	b.click(`form[action$="/pause"] button`)
 	b.wait("[data-progress][data-state=paused]")
 	b.look("import-paused")
@@ -164,6 +170,22 @@ func TestInBrowser(t *testing.T) {
 	b.look("home")
 	b.open("/stopped")
 	b.look("stopped-empty")
+	account := regexp.MustCompile(`ACCOUNT#(a_\w+)`).FindSubmatch(snapshot(t, w))[1]
+	die(t, w, "ImportsDead", fmt.Sprintf(`{"schema":1,"job":{"account":%q,"import":%q,"page":1}}`, account, path.Base(begun)))
+	die(t, w, "ConversionsDead", fmt.Sprintf(`{"schema":1,"job":{"account":%q,"connection":"c_gone","opportunities":["006000000000001","006000000000002"]}}`, account))
+	b.eventually("work has stopped", `fetch("/stopped").then(r => r.text()).then(text => text.includes('data-stopped-work="2"'))`)
+	b.open("/")
+	b.look("home-stopped")
+	b.open("/stopped")
+	b.look("stopped")
+	b.click("[data-letter] summary")
+	b.look("stopped-dismiss")
+	b.click("[data-letter] .btn-danger")
+	b.wait(`[data-stopped-work="1"]`)
+	b.look("stopped-dismissed")
+	b.click("[data-letter] .btn-primary")
+	b.wait(`[data-stopped-work="0"]`)
+	b.look("stopped-again")
 	b.open("/no/such/page")
 	b.look("not-found")
 	b.open("/connections")
@@ -190,6 +212,28 @@ func TestInBrowser(t *testing.T) {
 	b.look("erased")
 
 	b.complaints()
+}
+
+// snapshot is the whole table.
+func snapshot(t *testing.T, w *world.World) []byte {
+	t.Helper()
+	all, err := w.AWS.DynamoDB.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// die puts a message on a dead-letter queue.
+func die(t *testing.T, w *world.World, queue, body string) {
+	t.Helper()
+	url := w.Stack.Ref(queue)
+	client := sqs.New(sqs.Options{
+		Region: local.Region, BaseEndpoint: &w.AWSURL, Credentials: credentials.NewStaticCredentialsProvider(local.Operator, local.Operator, ""),
+	})
+	if _, err := client.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // screen is a browser with one tab.
@@ -305,7 +349,8 @@ func (b *screen) look(name string) {
 			b.Errorf("%s is %s pixels wider than a screen of %d", name, over, width)
 		}
 		var found []struct{ ID, Help, Target string }
-		text := b.evaluate(`(() => {` + b.axe + `; return axe.run(document, {resultTypes: ["violations"]}).then(r =>
+		// What the pointer has left fades for a moment, and is not to be judged meanwhile.
+		text := b.evaluate(`(async () => {` + b.axe + `; await Promise.allSettled(document.getAnimations().map(a => a.finished)); return axe.run(document, {resultTypes: ["violations"]}).then(r =>
 			r.violations.map(v => ({id: v.id, help: v.help, target: v.nodes.map(n => n.target + ": " + n.failureSummary).join("; ")})))})()`)
 		if err := json.Unmarshal([]byte(text), &found); err != nil {
 			b.Fatal(err)
