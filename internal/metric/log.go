@@ -18,8 +18,10 @@ type Unit string
 
 // The units in use. CloudWatch has none for days.
 const (
-	Count Unit = "Count"
-	None  Unit = "None"
+	Count   Unit = "Count"
+	None    Unit = "None"
+	Percent Unit = "Percent"
+	Seconds Unit = "Seconds"
 )
 
 // Log writes metrics. Its only dimension is the stage: nothing in a line is about an account or a person.
@@ -55,13 +57,18 @@ type definition struct {
 
 // Put writes one measurement.
 func (l *Log) Put(name string, unit Unit, value float64) {
+	l.write([]definition{{name, unit}}, map[string]any{name: value})
+}
+
+// write writes a line of what was measured, by name: a number or several.
+func (l *Log) write(metrics []definition, measured map[string]any) {
 	head, err := json.Marshal(line{directive{l.Now().UnixMilli(), []list{{
-		Namespace: Namespace, Dimensions: [][]string{{"Stage"}}, Metrics: []definition{{name, unit}},
+		Namespace: Namespace, Dimensions: [][]string{{"Stage"}}, Metrics: metrics,
 	}}}, l.Stage})
 	if err != nil {
 		return // cannot be: it is text and numbers
 	}
-	tail, err := json.Marshal(map[string]float64{name: value})
+	tail, err := json.Marshal(measured)
 	if err != nil {
 		return // not a number, so not a measurement
 	}

@@ -11,6 +11,14 @@ import (
 // Handler takes the messages of one queue, as those of Worker and Batch do.
 type Handler func(context.Context, events.SQSEvent) (events.SQSEventResponse, error)
 
+// Then is the handler with something to do at the end of each delivery, whatever has become of it.
+func (h Handler) Then(end func()) Handler {
+	return func(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
+		defer end()
+		return h(ctx, event)
+	}
+}
+
 // Queues are the handlers of a function that several queues start, by the addresses of the queues.
 type Queues map[string]Handler
 

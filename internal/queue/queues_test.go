@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -33,5 +34,28 @@ func TestEachQueueHasItsHandler(t *testing.T) {
 	}
 	if again, err := w.Handle(t.Context(), events.SQSEvent{}); err != nil || len(again.BatchItemFailures) > 0 {
 		t.Errorf("nothing is answered by %v, %v", again, err)
+	}
+}
+
+func TestThen(t *testing.T) {
+	t.Parallel()
+	var steps []string
+	h := Handler(func(_ context.Context, e events.SQSEvent) (events.SQSEventResponse, error) {
+		steps = append(steps, "handled")
+		if len(e.Records) == 0 {
+			panic("nothing")
+		}
+		return events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{{ItemIdentifier: "1"}}}, nil
+	}).Then(func() { steps = append(steps, "ended") })
+	again, err := h(t.Context(), events.SQSEvent{Records: []events.SQSMessage{{MessageId: "1"}}})
+	if err != nil || len(again.BatchItemFailures) != 1 {
+		t.Errorf("the answer is %v, %v, want the handler's own", again, err)
+	}
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = h(t.Context(), events.SQSEvent{})
+	}()
+	if want := []string{"handled", "ended", "handled", "ended"}; !slices.Equal(steps, want) {
+		t.Errorf("steps %q, want %q", steps, want)
 	}
 }

@@ -27,6 +27,8 @@ import (
 type Client struct {
 	BaseURL string // such as "https://app.referralhero.com/api/v2"
 	HTTP    *http.Client
+	// Left is told how many calls an account has left in its hour whenever an answer says it. It may be nil.
+	Left func(calls int)
 }
 
 // HTTPClient returns the client that this API wants: it gives up after 20 seconds, keeps connections for
@@ -86,6 +88,9 @@ func (c *Client) call(ctx context.Context, op string, token bridge.Secret, metho
 		return nil, silent, &bridge.Error{Op: op, Kind: unclear, Err: errors.New("the answer is too long")}
 	}
 	data, quota, err := decode(op, unclear, response.StatusCode, text)
+	if c.Left != nil && quota.Left >= 0 {
+		c.Left(quota.Left)
+	}
 	if quota.At.IsZero() {
 		if at, bad := http.ParseTime(response.Header.Get("Date")); bad == nil {
 			quota.At = at

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,8 @@ func TestAddIsSafeToRepeat(t *testing.T) {
 			t.Run(fmt.Sprint(left, " ", empty), func(t *testing.T) {
 				t.Parallel()
 				c, s := newSimulated(t, simulated.Options{CallsLeft: left, Empty: empty})
+				var heard []int
+				c.Left = func(calls int) { heard = append(heard, calls) }
 				token := bridge.NewSecret(s.Token())
 				first, quota, err := c.Add(t.Context(), token, list, ada)
 				if err != nil || !first.Created || first.ID == "" || first.Source != ada.Source || time.Since(first.CreatedAt) > time.Minute {
@@ -54,6 +57,9 @@ func TestAddIsSafeToRepeat(t *testing.T) {
 				known := left == simulated.Number || left == simulated.Text
 				if known && quota.Left != 4999 || !known && quota.Left != -1 || time.Since(quota.At) > time.Minute {
 					t.Errorf("quota = %+v", quota)
+				}
+				if known && !slices.Equal(heard, []int{4999, 4998}) || !known && len(heard) > 0 {
+					t.Errorf("told of %v calls left", heard)
 				}
 				if got := s.Subscribers(string(list)); len(got) != 1 || got[0].Name != "Ada Byron" || got[0].Host != ada.URL {
 					t.Errorf("subscribers = %+v", got)

@@ -39,6 +39,8 @@ type Client struct {
 	HTTP   *http.Client // Hosts.HTTPClient
 	Hosts  Hosts
 	Tokens Tokens
+	// Used is told of what Usage returns whenever an answer says it. It may be nil.
+	Used func(used, most int)
 
 	usage         atomic.Pointer[usage]
 	calls         atomic.Int64
@@ -142,6 +144,9 @@ func (c *Client) once(ctx context.Context, op string, token bridge.AccessToken, 
 	defer drain(response.Body)
 	if u, ok := parseUsage(response.Header.Get("Sforce-Limit-Info")); ok {
 		c.usage.Store(&u)
+		if c.Used != nil {
+			c.Used(u.used, u.most)
+		}
 	}
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return undone(refused(op, response), r.writes, response.StatusCode)

@@ -79,6 +79,8 @@ func id(t *testing.T, text string) bridge.SalesforceID {
 func TestContactsPageByKey(t *testing.T) {
 	t.Parallel()
 	c, _, _ := newClient(t, simulated.Options{Contacts: people(4500)})
+	var heard [2]int
+	c.Used = func(used, most int) { heard = [2]int{used, most} }
 	count, err := c.CountContacts(t.Context(), bridge.Selection{})
 	if err != nil || count != 4500 {
 		t.Fatalf("CountContacts = %d, %v, want 4500", count, err)
@@ -107,8 +109,8 @@ func TestContactsPageByKey(t *testing.T) {
 	if diff := cmp.Diff(want, page); err != nil || diff != "" {
 		t.Errorf("Contacts: %v\n%s", err, diff)
 	}
-	if used, most := c.Usage(); used < 4 || most != 115_000 {
-		t.Errorf("Usage = %d, %d", used, most)
+	if used, most := c.Usage(); used < 4 || most != 115_000 || heard != [2]int{used, most} {
+		t.Errorf("Usage = %d, %d, and told of %v", used, most, heard)
 	}
 }
 
