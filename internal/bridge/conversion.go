@@ -161,6 +161,8 @@ type Effect struct {
 	Answered int  // Asked as it was when ReferralHero was last told
 	Ours     bool // we did it: it was not so before
 	CalledAt time.Time
+	AskedAt  time.Time // when the message came because of which it is planned, or when we saw the change; zero if it may take its time
+	Held     bool      // since then it had to wait for what is not ours to bring: calls, a subscriber, a connection
 	Version  int
 }
 
@@ -302,10 +304,11 @@ type Window struct {
 	Connection ConnectionID
 	Check      bool // it is about every entry, and not about a stretch of time
 	From, To   time.Time
-	Changes    int // that the org's history has
-	Deals      int // that were judged because of them
-	Found      int // entries that were not what they should be, and were put right
-	Missed     int // of them, those of deals whose stage or amount had changed: a message should have told
+	Changes    int  // that the org's history has
+	Deals      int  // that were judged because of them
+	Found      int  // entries that were not what they should be, and were put right
+	Missed     int  // of them, those of deals whose stage or amount had changed: a message should have told
+	Blind      bool // of a check: the connected user sees other fields than before, so that entries may differ because of that
 	ClosedAt   time.Time
 }
 

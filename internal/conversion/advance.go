@@ -104,7 +104,7 @@ func (t *turn) advance(ctx context.Context, c bridge.Campaign, e bridge.Effect) 
 		return t.failed(ctx, e, string(way), err)
 	}
 	if rank(s.Status) < rank(string(e.Kind)) {
-		return t.settle(ctx, e, outcome{state: bridge.EffectUnknown, sent: string(way), answer: "the answer says " + s.Status})
+		return t.settle(ctx, e, outcome{state: bridge.EffectUnknown, sent: string(way), answer: "the answer says " + s.Status, lost: true})
 	}
 	return t.settle(ctx, e, outcome{state: bridge.EffectDone, ours: true, sent: string(way), answer: s.Status, reviews: settledReviews(e)})
 }
@@ -134,8 +134,9 @@ func (t *turn) failed(ctx context.Context, e bridge.Effect, sent string, err err
 		if !is {
 			return false, err
 		}
-		o.state, o.reason, o.wait, o.again = bridge.EffectPlanned, s.reason, max(s.waitOf(e.Tries), time.Second), s.outage
+		o.state, o.reason, o.wait, o.again, o.held = bridge.EffectPlanned, s.reason, max(s.waitOf(e.Tries), time.Second), s.outage, !s.outage
 	case bridge.NotFound:
+		o.held = true
 		if unknownPerson(err) {
 			o.state, o.reason, o.wait, o.again = bridge.EffectPlanned, notThere, 5*time.Minute, true
 			break
@@ -151,7 +152,7 @@ func (t *turn) failed(ctx context.Context, e bridge.Effect, sent string, err err
 		}
 		o.wait = shortWait
 	default:
-		o.state, o.wait, o.unpaid = bridge.EffectUnknown, 0, false
+		o.state, o.wait, o.unpaid, o.lost = bridge.EffectUnknown, 0, false, true
 	}
 	return t.settle(ctx, e, o)
 }

@@ -68,6 +68,9 @@
 // stays open: that is where work waits for an org that cannot be reached. Once a day every deal with an entry is read
 // again. Whatever waits has a row in the index "due", and the sweep sends its job.
 //
+// The check finds what is normal, such as people who became subscribers, and puts it right. An entry that counted wrongly although a window
+// should have told of it is called drift, and operators are told; see observe.go.
+//
 // Two corners are known. A deal that cannot be seen any more, erased for good or hidden, keeps what it counted, and is
 // listed; one that was deleted is seen for two weeks, which is enough. And where Salesforce deletes the contact of a
 // deal, the deal has nobody, and its spend is taken off.

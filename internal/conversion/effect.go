@@ -87,7 +87,11 @@ func (t *turn) round(ctx context.Context, id bridge.EffectID) (bool, error) {
 		return false, nil
 	case e.State == bridge.EffectCalling: // its worker has died at the call
 		e.State, e.Due, e.Until = bridge.EffectUnknown, now, time.Time{}
-		return true, asFirst(t.commit(ctx, Commit{Effects: []bridge.Effect{e}}))
+		if err := t.commit(ctx, Commit{Effects: []bridge.Effect{e}}); err != nil {
+			return true, asFirst(err)
+		}
+		t.doubt(ctx, e, true)
+		return true, nil
 	case e.State == bridge.EffectPlanned, e.State == bridge.EffectClaimed, e.State == bridge.EffectUnknown:
 	default:
 		return false, t.delay(ctx, e, time.Time{})
@@ -183,6 +187,8 @@ type outcome struct {
 	ours    bool
 	wait    time.Duration // until the next attempt
 	again   bool          // count it as an attempt that came to nothing
+	held    bool          // it waits for what is not ours to bring
+	lost    bool          // the call has just been made, and its answer says nothing
 	sent    string        // for the activity; empty leaves no line there unless answer says something
 	answer  string
 	unpaid  bool            // of spend: the payment was certainly not taken
@@ -215,6 +221,7 @@ func (t *turn) settle(ctx context.Context, claimed bridge.Effect, o outcome) (bo
 			if o.ours {
 				t.hint(ctx, after)
 			}
+			t.tell(ctx, e, after, o)
 			due := after.State == bridge.EffectPlanned || after.State == bridge.EffectUnknown
 			return due && !after.Due.After(t.w.Now()), nil
 		}
@@ -231,7 +238,7 @@ func (t *turn) settled(ctx context.Context, e bridge.Effect, o outcome) (Commit,
 	if n := len(e.Deals); n > 0 {
 		because = e.Deals[n-1]
 	}
-	e.State, e.Reason, e.Until, e.Due = o.state, o.reason, time.Time{}, time.Time{}
+	e.State, e.Reason, e.Until, e.Due, e.Held = o.state, o.reason, time.Time{}, time.Time{}, e.Held || o.held
 	if o.again {
 		e.Tries++
 	} else if o.state != bridge.EffectUnknown && o.state != bridge.EffectPlanned {
@@ -256,6 +263,9 @@ func (t *turn) settled(ctx context.Context, e bridge.Effect, o outcome) (Commit,
 		if err := t.book(ctx, &e, &c, o); err != nil {
 			return c, err
 		}
+	}
+	if e.State != bridge.EffectPlanned && e.State != bridge.EffectUnknown {
+		e.AskedAt, e.Held = time.Time{}, false
 	}
 	c.Effects = []bridge.Effect{e}
 	if o.state == bridge.EffectDone && moved(e) && e.Ours && !asked(e) { // the deals were lost while it was called
@@ -287,7 +297,7 @@ func (t *turn) stopEffect(ctx context.Context, e bridge.Effect, err error) (bool
 	if !is {
 		return false, err // the claim runs out
 	}
-	o := outcome{state: bridge.EffectPlanned, reason: s.reason, wait: max(s.waitOf(e.Tries), time.Second), again: s.outage}
+	o := outcome{state: bridge.EffectPlanned, reason: s.reason, wait: max(s.waitOf(e.Tries), time.Second), again: s.outage, held: !s.outage}
 	if e.State == bridge.EffectUnknown {
 		return t.inDoubt(ctx, e, o)
 	}
@@ -313,7 +323,7 @@ func (t *turn) ask(ctx context.Context, e bridge.Effect, answer string) (bool, e
 // told; after a month it is given up.
 func (t *turn) patience(ctx context.Context, e bridge.Effect, reason string) (bool, error) {
 	waits := []time.Duration{5 * time.Minute, time.Hour, 6 * time.Hour}
-	o := outcome{state: bridge.EffectPlanned, reason: reason, wait: 24 * time.Hour, again: true}
+	o := outcome{state: bridge.EffectPlanned, reason: reason, wait: 24 * time.Hour, again: true, held: true}
 	if e.Tries < len(waits) {
 		o.wait = waits[e.Tries]
 	}

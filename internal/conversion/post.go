@@ -36,6 +36,7 @@ func (t *turn) post(ctx context.Context, i item, parties map[bridge.SalesforceID
 		err = t.w.Ledger.CommitConversions(ctx, c)
 		if err == nil {
 			t.touch(c.Effects)
+			t.observe(ctx, i, c)
 			return changed, nil
 		}
 		if bridge.KindOf(err) != bridge.Conflict {
@@ -110,7 +111,7 @@ func (t *turn) reckon(ctx context.Context, i item, drafts []draft) (Commit, int,
 	const op = "conversion.reckon"
 	now := t.w.Now()
 	var c Commit
-	effects := effects{of: t.w.Ledger, was: map[bridge.EffectID]bridge.Effect{}, now: now}
+	effects := effects{of: t.w.Ledger, was: map[bridge.EffectID]bridge.Effect{}, now: now, asked: t.asked, held: t.held}
 	changed := 0
 	for _, d := range drafts {
 		old := entryOf(i.entries, d.Rule)
@@ -166,6 +167,9 @@ type effects struct {
 	was map[bridge.EffectID]bridge.Effect
 	is  []bridge.Effect
 	now time.Time
+
+	asked time.Time // as in turn
+	held  bool
 }
 
 func (es *effects) change(ctx context.Context, changes map[bridge.EffectID]change) error {
@@ -182,7 +186,15 @@ func (es *effects) change(ctx context.Context, changes map[bridge.EffectID]chang
 			es.is = append(es.is, e)
 			at = len(es.is) - 1
 		}
-		c.apply(&es.is[at], es.now)
+		e := &es.is[at]
+		idle := e.State != bridge.EffectPlanned
+		c.apply(e, es.now)
+		if idle && e.State == bridge.EffectPlanned {
+			e.AskedAt, e.Held = es.asked, es.held
+			if e.Due.After(es.now) { // its rule wants it later
+				e.AskedAt = time.Time{}
+			}
+		}
 	}
 	return nil
 }

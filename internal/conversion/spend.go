@@ -84,7 +84,7 @@ func (t *turn) failedAgain(ctx context.Context, e bridge.Effect, sent string, er
 		}
 	case bridge.Throttled, bridge.Revoked, bridge.Denied, bridge.Unavailable:
 		if s, is := stopped(t.heroStop(ctx, err)); is {
-			o.wait = s.waitOf(e.Tries)
+			o.wait, o.held = s.waitOf(e.Tries), !s.outage
 		}
 	}
 	return t.inDoubt(ctx, e, o)

@@ -23,6 +23,9 @@ type turn struct {
 	known      map[bridge.SubscriberID]bridge.Subscriber // read in this turn
 	heroOut    *stop                                     // why ReferralHero is asked no more in this turn
 	touched    []bridge.EffectID                         // effects that are due because of it
+	asked      time.Time                                 // when we learned of the deals; zero if what comes of them may take its time
+	held       bool                                      // they had to wait since, for what is not ours to bring
+	accounted  time.Time                                 // until then windows have told of every change of a deal; zero if that says nothing here
 }
 
 func (w Worker) newTurn(account bridge.AccountID) *turn {

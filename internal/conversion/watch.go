@@ -77,6 +77,7 @@ func (t *turn) poll(ctx context.Context, v bridge.Watch, sets []bridge.RuleSet) 
 		v.Window = bridge.Window{Account: v.Account, Connection: v.Connection, From: v.Closed.Add(-pollBack), To: t.w.Now().Add(-pollShort)}
 		v.Page = ""
 	}
+	t.asked, t.accounted = t.w.Now(), time.Time{}
 	page, err := t.org.DealChanges(ctx, v.Window.From, v.Window.To, v.Page)
 	if err != nil {
 		return v, false, ofOrg(err)
@@ -143,7 +144,12 @@ func (t *turn) check(ctx context.Context, v bridge.Watch, sets []bridge.RuleSet)
 		if err != nil {
 			return v, false, err
 		}
+		v.Check.Blind = columns != v.Columns
 		t.columns, v.Columns, v.LookedAt = columns, columns, now
+	}
+	t.asked, t.accounted = time.Time{}, v.Closed.Add(-pollBack)
+	if v.Check.Blind {
+		t.accounted = time.Time{}
 	}
 	if spent(t.org) {
 		return v, false, &stop{reason: orgNearlySpent, wait: longWait}

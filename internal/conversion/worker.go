@@ -25,6 +25,10 @@ type Worker struct {
 	// LastMessage says when a message of a connection came last, and since when messages may come: zero times if none came,
 	// or if none can come. It may be nil.
 	LastMessage func(ctx context.Context, account bridge.AccountID, connection bridge.ConnectionID) (last, since time.Time, err error)
+	// Took is told how long it was from a message, or from a poll that saw a change, until ReferralHero had what follows; not of
+	// what had to wait for something that is not ours to bring. Waits is told how long live work has waited for calls to
+	// ReferralHero so far. Both may be nil.
+	Took, Waits func(time.Duration)
 	Now         func() time.Time
 	Log         *slog.Logger
 }
@@ -139,6 +143,10 @@ func (w Worker) deals(ctx context.Context, job Job) error {
 		return err
 	}
 	t := w.newTurn(job.Account)
+	t.asked = job.At
+	if parked.Version > 0 {
+		t.asked, t.held = parked.At, parked.Reason != orgDown
+	}
 	switch {
 	case len(sets) > 0 && len(ids) > 0:
 		_, err = t.look(ctx, sets, ids, prompt)

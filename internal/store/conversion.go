@@ -71,12 +71,13 @@ type windowRow struct {
 	Deals    int   `dynamodbav:"deals,omitempty"`
 	Found    int   `dynamodbav:"found,omitempty"`
 	Missed   int   `dynamodbav:"missed,omitempty"`
+	Blind    bool  `dynamodbav:"blind,omitempty"`
 	ClosedAt int64 `dynamodbav:"closedAt,omitempty"`
 	Expires  int64 `dynamodbav:"expires,omitempty"`
 }
 
 func newWindow(w bridge.Window) windowRow {
-	r := windowRow{Check: w.Check, From: millis(w.From), To: millis(w.To), Changes: w.Changes, Deals: w.Deals, Found: w.Found, Missed: w.Missed, ClosedAt: millis(w.ClosedAt)}
+	r := windowRow{Check: w.Check, From: millis(w.From), To: millis(w.To), Changes: w.Changes, Deals: w.Deals, Found: w.Found, Missed: w.Missed, Blind: w.Blind, ClosedAt: millis(w.ClosedAt)}
 	if !w.ClosedAt.IsZero() {
 		r.Expires = w.ClosedAt.Add(yearAndABit).Unix()
 	}
@@ -90,7 +91,7 @@ func (r windowRow) noun(account bridge.AccountID, connection bridge.ConnectionID
 	}
 	return bridge.Window{
 		Account: account, Connection: connection, Check: r.Check, From: fromMillis(r.From), To: fromMillis(r.To), Changes: r.Changes, Deals: r.Deals,
-		Found: r.Found, Missed: r.Missed, ClosedAt: fromMillis(r.ClosedAt),
+		Found: r.Found, Missed: r.Missed, Blind: r.Blind, ClosedAt: fromMillis(r.ClosedAt),
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 func newWatch() bridge.Watch {
 	return bridge.Watch{
 		Account: "a_1", Connection: "c_1", Closed: began, Page: "p", PollAt: began.Add(time.Minute), CheckAt: began.Add(time.Hour), CheckPage: "q",
-		Window:  bridge.Window{Account: "a_1", Connection: "c_1", From: began, To: began.Add(time.Minute), Changes: 3, Deals: 2, Found: 1, Missed: 1},
+		Window:  bridge.Window{Account: "a_1", Connection: "c_1", From: began, To: began.Add(time.Minute), Changes: 3, Deals: 2, Found: 1, Missed: 1, Blind: true},
 		Check:   bridge.Window{Account: "a_1", Connection: "c_1", Check: true, From: began},
 		Columns: bridge.DealColumns{Currency: true, RecordType: true, Persons: true, NoAmount: true, Key: "RH_SUB_ID__c"}, LookedAt: began,
 		Missing: 1, SilentSince: began, Tries: 2, Problem: "Salesforce does not answer",

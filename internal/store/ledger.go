@@ -134,6 +134,8 @@ type effectRow struct {
 	Answered int            `dynamodbav:"answered"`
 	Ours     bool           `dynamodbav:"ours,omitempty"`
 	CalledAt int64          `dynamodbav:"calledAt,omitempty"`
+	AskedAt  int64          `dynamodbav:"askedAt,omitempty"`
+	Held     bool           `dynamodbav:"held,omitempty"`
 	Version  int            `dynamodbav:"version"`
 	Shard    string         `dynamodbav:"shard,omitempty"`
 	DueAt    int64          `dynamodbav:"dueAt,omitempty"`
@@ -161,7 +163,7 @@ func newEffectRow(e bridge.Effect) effectRow {
 	r := effectRow{
 		Others: e.Others, Total: e.Total.String(), Asked: e.Asked, State: string(e.State), Reason: e.Reason, Fence: e.Fence, Until: millis(e.Until),
 		Tries: e.Tries, Due: millis(e.Due), Told: e.Told.String(), ToldAt: millis(e.ToldAt), Answered: e.Answered, Ours: e.Ours,
-		CalledAt: millis(e.CalledAt), Version: e.Version + 1, DueAt: millis(e.Due),
+		CalledAt: millis(e.CalledAt), AskedAt: millis(e.AskedAt), Held: e.Held, Version: e.Version + 1, DueAt: millis(e.Due),
 	}
 	for _, d := range e.Deals {
 		r.Deals = append(r.Deals, claimRecord{string(d.Rule), string(d.Deal), millis(d.Due), d.Amount.String(), string(d.Prompt)})
@@ -180,7 +182,7 @@ func (r effectRow) noun(id bridge.EffectID) (bridge.Effect, error) {
 	e := bridge.Effect{
 		EffectID: id, Others: r.Others, Total: d.read(r.Total), Asked: r.Asked, State: bridge.EffectState(r.State), Reason: r.Reason, Fence: r.Fence,
 		Until: fromMillis(r.Until), Tries: r.Tries, Due: fromMillis(r.Due), Told: d.read(r.Told), ToldAt: fromMillis(r.ToldAt), Answered: r.Answered,
-		Ours: r.Ours, CalledAt: fromMillis(r.CalledAt), Version: r.Version,
+		Ours: r.Ours, CalledAt: fromMillis(r.CalledAt), AskedAt: fromMillis(r.AskedAt), Held: r.Held, Version: r.Version,
 	}
 	for _, c := range r.Deals {
 		e.Deals = append(e.Deals, bridge.Claim{

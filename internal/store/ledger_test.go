@@ -41,7 +41,7 @@ func newEffect(subject string) bridge.Effect {
 		Deals:    []bridge.Claim{{Rule: "r_1", Deal: dealID(1), Due: began, Amount: amount("12.5"), Prompt: bridge.ByMessage}}, Others: 3,
 		Total: amount("99999999999999.99"), Asked: 7, State: bridge.EffectCalling, Reason: "x", Fence: 2, Until: began, Tries: 1, Due: began.Add(time.Minute),
 		Request: &bridge.Payment{ID: "sf:1:r_1", Rule: "r_1", Deal: dealID(1), Amount: amount("12.5"), Lifetime: amount("100"), Counted: amount("12.5"), Asked: 6},
-		Told:    amount("87.5"), ToldAt: began, Answered: 5, Ours: true, CalledAt: began,
+		Told:    amount("87.5"), ToldAt: began, Answered: 5, Ours: true, CalledAt: began, AskedAt: began.Add(-time.Second), Held: true,
 	}
 }
 

@@ -74,6 +74,8 @@ type world struct {
 	hints int
 	kills int
 	dead  int // letters
+
+	took, waited []time.Duration // as operators are told
 }
 
 var trace = os.Getenv("TRACE") != ""
@@ -121,6 +123,7 @@ func (w *world) wire() {
 			w.hints++
 			return nil
 		},
+		Took: w.times(&w.took), Waits: w.times(&w.waited),
 		Now: w.Now, Log: slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	switch w.plant {
@@ -133,6 +136,15 @@ func (w *world) wire() {
 	w.service = core.Service{
 		Ledger: w.store, Accounts: w.store, Campaigns: w.store, Connections: w.store, Org: func(bridge.Connection) core.Console { return client() },
 		Hero: w.worker.Hero, Jobs: jobs{w}, Budget: w.worker.Budget, Now: w.Now,
+	}
+}
+
+// times collects times in a list.
+func (w *world) times(list *[]time.Duration) func(time.Duration) {
+	return func(length time.Duration) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		*list = append(*list, length)
 	}
 }
 
