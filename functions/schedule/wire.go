@@ -63,7 +63,7 @@ func (s settings) sweeps(cloud aws.Config) map[string]sweeper {
 	pipes := queue.Topic[plumbing.Job]{Client: messages, URL: s.plumbing}
 	metrics := &metric.Log{Out: os.Stdout, Stage: s.stage, Now: time.Now}
 	return map[string]sweeper{
-		"due": importer.Sweep{Imports: rows, Jobs: queue.Topic[importer.Job]{Client: messages, URL: s.imports}, Now: time.Now},
+		"due": importer.Sweep{Imports: rows, Jobs: queue.Topic[importer.Job]{Client: messages, URL: s.imports}, Now: time.Now, Log: slog.Default()},
 		"sync": syncer.Sweep{
 			Rows: rows, Now: time.Now, Log: slog.Default(),
 			Changes: queue.Topic[syncer.Hint]{Client: messages, URL: s.changes}.Send, Jobs: queue.Topic[syncer.Job]{Client: messages, URL: s.runs}.Send,

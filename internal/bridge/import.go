@@ -112,6 +112,7 @@ type Page struct {
 	Pass    int            // of the import when it was last claimed
 	Fence   int            // rises with each claim
 	Until   time.Time      // end of the claim; zero while nobody holds it
+	TakenAt time.Time      // when it was last claimed
 	Tries   int            // claims since something came of one
 	Seen    int            // how far it was at the last claim
 }

@@ -51,7 +51,9 @@ func (w Worker) deliver(ctx context.Context, i bridge.Import) error {
 		case state == effect.Claimed: // another worker is at it, or died at it
 			return putOff(op, shortWait/4)
 		}
-		i.Mail = mailState(state)
+		if i.Mail = mailState(state); i.Mail == bridge.MailUnknown {
+			w.Log.WarnContext(ctx, "nobody knows whether the completion mail was sent", "account", i.Account, "import", i.ID)
+		}
 	}
 	if w.Ended != nil {
 		if err := w.Ended(ctx, i); err != nil {

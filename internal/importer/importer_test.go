@@ -647,6 +647,9 @@ func TestMailStates(t *testing.T) {
 			if got := w.get(i.ID); got.State != bridge.Done || got.Mail != tc.want || sends != tc.sends {
 				t.Errorf("%s, mail %q, %d attempts, want done, %q, %d", got.State, got.Mail, sends, tc.want, tc.sends)
 			}
+			if said := strings.Contains(w.logs.String(), "nobody knows whether the completion mail was sent"); said != (tc.want == bridge.MailUnknown) {
+				t.Errorf("operators are told: %t, and the mail is %q", said, tc.want)
+			}
 		})
 	}
 }
@@ -670,6 +673,76 @@ func TestTheSweepFindsWhatWasLost(t *testing.T) {
 	w.agrees(i.ID, oracle(contacts, nil, false), 0)
 	if err := w.sweep.Run(t.Context()); err != nil || len(w.peek()) != 0 {
 		t.Errorf("a sweep over what has ended: %v, %d jobs, want none", err, len(w.peek()))
+	}
+	if strings.Contains(w.logs.String(), lifeless) {
+		t.Errorf("operators are told of an import that the sweep set going: %s", w.logs)
+	}
+}
+
+// lifeless is what operators are told of an import that does not go on.
+const lifeless = "import shows no sign of life"
+
+func TestAnImportThatDoesNotGoOn(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		begins func(w *world, i bridge.Import) error
+		minute func(w *world, i bridge.Import) error
+		told   bool
+	}{
+		"nobody takes its pages": {told: true},
+		"somebody takes one each minute, and there are few calls": {minute: func(w *world, i bridge.Import) error {
+			sheet, err := w.store.Page(w.t.Context(), account, i.ID, 2)
+			if err != nil {
+				return err
+			}
+			p := sheet.Page
+			p.Fence, p.TakenAt = p.Fence+1, w.Now()
+			return errors.Join(w.store.ClaimPage(w.t.Context(), p), w.store.ReleasePage(w.t.Context(), p))
+		}},
+		"it waits until there are calls": {begins: func(w *world, i bridge.Import) error {
+			i.Parked, i.Until = "for calls", w.Now().Add(25*time.Minute)
+			return w.store.SaveImport(w.t.Context(), i, i.Until.Add(time.Minute))
+		}},
+		"it should have gone on long ago": {told: true, begins: func(w *world, i bridge.Import) error {
+			i.Parked, i.Until = "for calls", w.Now().Add(5*time.Minute)
+			return w.store.SaveImport(w.t.Context(), i, i.Until.Add(time.Minute))
+		}},
+		"somebody has paused it": {begins: func(w *world, i bridge.Import) error {
+			_, err := w.service.Pause(w.t.Context(), account, i.ID)
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, options{contacts: people(600)})
+			i := w.start(nil)
+			w.do(w.receive(1)[0], immortal(nil)) // plans
+			i = w.get(i.ID)
+			if tc.begins != nil {
+				if err := tc.begins(w, i); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for n := range 30 {
+				for len(w.receive(10)) > 0 { // jobs get lost
+				}
+				w.advance(time.Minute)
+				if tc.minute != nil {
+					if err := tc.minute(w, i); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := w.sweep.Run(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if n < 9 && strings.Contains(w.logs.String(), lifeless) {
+					t.Fatalf("told within ten minutes: %s", w.logs)
+				}
+			}
+			if told := strings.Contains(w.logs.String(), lifeless); told != tc.told {
+				t.Errorf("operators are told: %t, want %t; log: %s", told, tc.told, w.logs)
+			}
+		})
 	}
 }
 

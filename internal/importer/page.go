@@ -53,7 +53,8 @@ func (w Worker) claim(ctx context.Context, i bridge.Import, sheet Sheet) (Sheet,
 	p.Tries++
 	p.Fence++
 	p.Pass = i.Pass
-	p.Until = w.Now().Add(w.life(ctx))
+	p.TakenAt = w.Now()
+	p.Until = p.TakenAt.Add(w.life(ctx))
 	if err := w.Imports.ClaimPage(ctx, *p); err != nil {
 		return sheet, stale(err)
 	}

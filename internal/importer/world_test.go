@@ -138,7 +138,7 @@ func (w *world) wire() {
 		BaseURL: "https://bridge.example.com", Now: w.Now, Pause: time.Millisecond,
 		Log: slog.New(slog.NewTextHandler(w.logs, nil)),
 	}
-	w.sweep = importer.Sweep{Imports: w.store, Jobs: jobs{w}, Now: w.Now}
+	w.sweep = importer.Sweep{Imports: w.store, Jobs: jobs{w}, Now: w.Now, Log: w.worker.Log}
 }
 
 func (w *world) seed(o options) {

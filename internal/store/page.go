@@ -25,6 +25,7 @@ type pageRecord struct {
 	Pass   int    `dynamodbav:"pass"`
 	Fence  int    `dynamodbav:"fence"`
 	Until  int64  `dynamodbav:"until,omitempty"`
+	Taken  int64  `dynamodbav:"takenAt,omitempty"`
 	Tries  int    `dynamodbav:"tries"`
 	Seen   int    `dynamodbav:"seen"`
 }
@@ -41,7 +42,7 @@ type receiptRecord struct {
 func newPageRecord(p bridge.Page) pageRecord {
 	return pageRecord{
 		Number: p.Number, After: string(p.After), Bounds: packIDs(p.Bounds), Sizes: p.Sizes, Pass: p.Pass,
-		Fence: p.Fence, Until: millis(p.Until), Tries: p.Tries, Seen: p.Seen,
+		Fence: p.Fence, Until: millis(p.Until), Taken: millis(p.TakenAt), Tries: p.Tries, Seen: p.Seen,
 	}
 }
 
@@ -49,7 +50,7 @@ func (r pageRecord) noun(account bridge.AccountID, id bridge.ImportID) (bridge.P
 	bounds, err := unpackIDs(r.Bounds)
 	return bridge.Page{
 		Account: account, Import: id, Number: r.Number, After: bridge.SalesforceID(r.After), Bounds: bounds, Sizes: r.Sizes,
-		Pass: r.Pass, Fence: r.Fence, Until: fromMillis(r.Until), Tries: r.Tries, Seen: r.Seen,
+		Pass: r.Pass, Fence: r.Fence, Until: fromMillis(r.Until), TakenAt: fromMillis(r.Taken), Tries: r.Tries, Seen: r.Seen,
 	}, err
 }
 
@@ -111,8 +112,8 @@ func (s *Store) AddPages(ctx context.Context, i bridge.Import, pages []bridge.Pa
 // has claimed the page since it was read.
 func (s *Store) ClaimPage(ctx context.Context, p bridge.Page) error {
 	return s.updatePage(ctx, "store.ClaimPage", p, p.Fence-1,
-		"SET fence = :fence, pass = :pass, tries = :tries, seen = :seen, #until = :until",
-		map[string]any{":fence": p.Fence, ":pass": p.Pass, ":tries": p.Tries, ":seen": p.Seen, ":until": millis(p.Until)})
+		"SET fence = :fence, pass = :pass, tries = :tries, seen = :seen, #until = :until, takenAt = :taken",
+		map[string]any{":fence": p.Fence, ":pass": p.Pass, ":tries": p.Tries, ":seen": p.Seen, ":until": millis(p.Until), ":taken": millis(p.TakenAt)})
 }
 
 // ReleasePage ends the claim that p holds and keeps its tries. It is a Conflict if the claim was lost.

@@ -52,7 +52,7 @@ func TestAClaimKeepsOthersAway(t *testing.T) {
 	s, ctx := newStore(t), t.Context()
 	_, pages := withPages(t, s)
 	p := pages[0]
-	p.Fence, p.Pass, p.Until, p.Tries, p.Seen = 1, 1, began.Add(time.Minute), 1, 3
+	p.Fence, p.Pass, p.TakenAt, p.Until, p.Tries, p.Seen = 1, 1, began, began.Add(time.Minute), 1, 3
 	if err := s.ClaimPage(ctx, p); err != nil {
 		t.Fatal(err)
 	}
