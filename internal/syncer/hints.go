@@ -68,6 +68,11 @@ func (w Worker) group(ctx context.Context, account bridge.AccountID, campaign br
 	case stop.after > 0:
 		return &bridge.Error{Op: "syncer.group", Kind: bridge.Throttled, After: stop.after, Err: stop.err}
 	}
+	if live && stop.waits == hourUsedUp && w.Waits != nil {
+		for _, h := range hints {
+			w.Waits(h.age(w.Now()))
+		}
+	}
 	return w.putOff(ctx, s, hints, stop)
 }
 
@@ -86,7 +91,7 @@ func (w Worker) putOff(ctx context.Context, s Sync, hints []Hint, stop *stop) er
 		return nil // that run is to come
 	}
 	w.Log.WarnContext(ctx, "campaign waits", "account", s.Account, "campaign", s.Campaign, "reason", stop.waits, "kind", bridge.KindOf(stop.err), "err", stop.err)
-	old := slices.ContainsFunc(hints, func(h Hint) bool { return now.Sub(time.UnixMilli(h.At)) > longPutOff })
+	old := slices.ContainsFunc(hints, func(h Hint) bool { return h.age(now) > longPutOff })
 	if len(hints) <= mostPutOff && !old {
 		if err := w.waits(ctx, s, stop.waits, stop.wait); err != nil {
 			return err

@@ -177,6 +177,9 @@ type Hint struct {
 	Tries      int                 `json:"tries,omitempty"` // how often the hint was put off because a record was locked
 }
 
+// age is how long ago we learned of it. A hint that stands for a webhook's repetitions too is of when the last one was due.
+func (h Hint) age(now time.Time) time.Duration { return max(0, now.Sub(time.UnixMilli(h.At))) }
+
 // Group names the account, so that one account's hints cannot delay another's.
 func (h Hint) Group() string { return string(h.Account) }
 

@@ -21,6 +21,9 @@ type Worker struct {
 	Budget      budget.Budget
 	Changes     func(ctx context.Context, delay time.Duration, hints ...Hint) error // hints that may wait
 	Jobs        func(ctx context.Context, delay time.Duration, jobs ...Job) error
+	// Took is told how long it was from a hint of live work until the record was written. Waits is told how long live work has
+	// waited for calls to ReferralHero so far. Both may be nil.
+	Took, Waits func(time.Duration)
 	Now         func() time.Time
 	Log         *slog.Logger
 	// Lease is how long a turn lasts at most; 0 means two and a half minutes.

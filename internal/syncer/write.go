@@ -480,6 +480,9 @@ func (p *batch) note(it *item, l Link, before string) {
 		t.Gone++
 	case it.problem == nil && it.change != nil:
 		t.Written++
+		if p.b.live && p.b.w.Took != nil && !it.hint.Force { // a second write for certainty's sake is not late
+			p.b.w.Took(it.hint.age(p.b.w.Now()))
+		}
 	case it.problem == nil:
 		t.Equal++
 	case it.problem.Cause == unclear:
