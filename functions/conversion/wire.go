@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/connect"
 	"github.com/referralbridge/referralbridge/internal/conversion"
 	"github.com/referralbridge/referralbridge/internal/invoke"
+	"github.com/referralbridge/referralbridge/internal/metric"
 	"github.com/referralbridge/referralbridge/internal/plumbing"
 	"github.com/referralbridge/referralbridge/internal/queue"
 	"github.com/referralbridge/referralbridge/internal/referralhero"
@@ -30,6 +32,7 @@ import (
 // settings are what the environment says.
 type settings struct {
 	table, appSecret, broker, baseURL, heroURL string
+	stage                                      string
 	conversions, plumbing, hints               string // queues
 	window                                     time.Duration
 	hosts                                      salesforce.Hosts
@@ -38,7 +41,7 @@ type settings struct {
 func readSettings(env *config.Env) settings {
 	return settings{
 		table: env.Need("TABLE"), appSecret: env.Need("APP_SECRET"), broker: env.Need("TOKEN_BROKER"),
-		baseURL: env.Need("BASE_URL"), heroURL: env.Need("REFERRALHERO_URL"),
+		baseURL: env.Need("BASE_URL"), heroURL: env.Need("REFERRALHERO_URL"), stage: env.Need("STAGE"),
 		conversions: env.Need("CONVERSIONS_QUEUE"), plumbing: env.Need("PLUMBING_QUEUE"), hints: env.Need("HINTS_QUEUE"),
 		window: time.Duration(env.NeedInt("REFERRALHERO_WINDOW_SECONDS")) * time.Second,
 		hosts:  salesforce.Hosts{Simulator: env.Simulator()},
@@ -46,7 +49,8 @@ func readSettings(env *config.Env) settings {
 }
 
 // newWorkers makes every client once, while Lambda gives an initialisation its full speed.
-func newWorkers(s settings, cloud aws.Config) queue.Queues {
+func newWorkers(s settings, cloud aws.Config) queue.Handler {
+	metrics := &metric.Batch{Log: &metric.Log{Out: os.Stdout, Stage: s.stage, Now: time.Now}}
 	sealer := secrets.DataKeys(&secrets.Reader{Client: secretsmanager.NewFromConfig(cloud), ID: s.appSecret})
 	rows := store.New(dynamodb.NewFromConfig(cloud), s.table, sealer)
 	messages := sqs.NewFromConfig(cloud)
@@ -55,7 +59,7 @@ func newWorkers(s settings, cloud aws.Config) queue.Queues {
 	hints := queue.Topic[syncer.Hint]{Client: messages, URL: s.hints}
 	orgs := orgs{
 		rows: rows, broker: invoke.Function[connect.Request, connect.Reply]{Client: lambda.NewFromConfig(cloud), Name: s.broker}, hosts: s.hosts,
-		known: &sync.Map{},
+		known: &sync.Map{}, used: metrics.OrgUsed,
 	}
 	flows := plumbing.Service{
 		Installations: rows, Connections: rows, Hooks: rows, Jobs: pipes, Inbox: s.baseURL + conversion.Path, Now: time.Now,
@@ -64,7 +68,7 @@ func newWorkers(s settings, cloud aws.Config) queue.Queues {
 	worker := conversion.Worker{
 		Ledger: rows, Accounts: rows, Campaigns: rows, Connections: rows, Layouts: rows,
 		Org:    func(c bridge.Connection) conversion.Org { return orgs.client(c) },
-		Hero:   hero{&referralhero.Client{BaseURL: s.heroURL, HTTP: referralhero.HTTPClient()}},
+		Hero:   hero{&referralhero.Client{BaseURL: s.heroURL, HTTP: referralhero.HTTPClient(), Left: metrics.CallsLeft}},
 		Jobs:   deals,
 		Budget: budget.Budget{Store: rows, Length: s.window, Now: time.Now},
 		Changed: func(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, subscriber bridge.SubscriberID) error {
@@ -72,12 +76,12 @@ func newWorkers(s settings, cloud aws.Config) queue.Queues {
 				Account: account, Campaign: campaign, Subscriber: subscriber, At: time.Now().UnixMilli(), Why: "conversion",
 			})
 		},
-		LastMessage: lastMessage(flows), Now: time.Now, Log: slog.Default(),
+		LastMessage: lastMessage(flows), Took: metrics.Took("EventSeconds"), Waits: metrics.LiveWaits, Now: time.Now, Log: slog.Default(),
 	}
-	return queue.Queues{
+	return queue.Handler(queue.Queues{
 		s.conversions: queue.Worker[conversion.Job]{Work: worker.Handle, Topic: deals, Log: slog.Default()}.Handle,
 		s.plumbing:    queue.Worker[plumbing.Job]{Work: flows.Work, Topic: pipes, Log: slog.Default()}.Handle,
-	}
+	}.Handle).Then(metrics.Write)
 }
 
 type statuses interface {
@@ -101,13 +105,14 @@ type orgs struct {
 	broker connect.Caller
 	hosts  salesforce.Hosts
 	known  *sync.Map // of *salesforce.Client by connection
+	used   func(used, most int)
 }
 
 func (o orgs) client(c bridge.Connection) *salesforce.Client {
 	if known, ok := o.known.Load(c.ID); ok {
 		return known.(*salesforce.Client)
 	}
-	made := &salesforce.Client{HTTP: o.hosts.HTTPClient(), Hosts: o.hosts, Tokens: connect.Tokens{
+	made := &salesforce.Client{HTTP: o.hosts.HTTPClient(), Hosts: o.hosts, Used: o.used, Tokens: connect.Tokens{
 		Store: o.rows, Broker: o.broker, Account: c.Account, Connection: c.ID,
 	}}
 	kept, _ := o.known.LoadOrStore(c.ID, made)

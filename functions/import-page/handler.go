@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,6 +20,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/importer"
 	"github.com/referralbridge/referralbridge/internal/invoke"
 	"github.com/referralbridge/referralbridge/internal/mail"
+	"github.com/referralbridge/referralbridge/internal/metric"
 	"github.com/referralbridge/referralbridge/internal/queue"
 	"github.com/referralbridge/referralbridge/internal/referralhero"
 	"github.com/referralbridge/referralbridge/internal/salesforce"
@@ -31,6 +33,7 @@ import (
 type settings struct {
 	table, imports, appSecret, broker, baseURL, sender, heroURL string
 	changes, runs                                               string // queues of syncing
+	stage                                                       string
 	window                                                      time.Duration
 	hosts                                                       salesforce.Hosts
 }
@@ -39,14 +42,15 @@ func readSettings(env *config.Env) settings {
 	return settings{
 		table: env.Need("TABLE"), imports: env.Need("IMPORTS_QUEUE"), appSecret: env.Need("APP_SECRET"), broker: env.Need("TOKEN_BROKER"),
 		baseURL: env.Need("BASE_URL"), sender: env.Need("SENDER_ADDRESS"), heroURL: env.Need("REFERRALHERO_URL"),
-		changes: env.Need("CHANGES_QUEUE"), runs: env.Need("RUNS_QUEUE"),
+		changes: env.Need("CHANGES_QUEUE"), runs: env.Need("RUNS_QUEUE"), stage: env.Need("STAGE"),
 		window: time.Duration(env.NeedInt("REFERRALHERO_WINDOW_SECONDS")) * time.Second,
 		hosts:  salesforce.Hosts{Simulator: env.Simulator()},
 	}
 }
 
 // newWorker makes every client once, while Lambda gives an initialisation its full speed.
-func newWorker(s settings, cloud aws.Config) queue.Worker[importer.Job] {
+func newWorker(s settings, cloud aws.Config) queue.Handler {
+	metrics := &metric.Batch{Log: &metric.Log{Out: os.Stdout, Stage: s.stage, Now: time.Now}}
 	sealer := secrets.DataKeys(&secrets.Reader{Client: secretsmanager.NewFromConfig(cloud), ID: s.appSecret})
 	rows := store.New(dynamodb.NewFromConfig(cloud), s.table, sealer)
 	messages := sqs.NewFromConfig(cloud)
@@ -55,9 +59,9 @@ func newWorker(s settings, cloud aws.Config) queue.Worker[importer.Job] {
 	orgs, sender := s.hosts.HTTPClient(), mail.NewSender(cloud, s.sender)
 	org := func(c bridge.Connection) *salesforce.Client {
 		tokens := connect.Tokens{Store: rows, Broker: broker, Account: c.Account, Connection: c.ID}
-		return &salesforce.Client{HTTP: orgs, Hosts: s.hosts, Tokens: tokens}
+		return &salesforce.Client{HTTP: orgs, Hosts: s.hosts, Tokens: tokens, Used: metrics.OrgUsed}
 	}
-	client := &referralhero.Client{BaseURL: s.heroURL, HTTP: referralhero.HTTPClient()}
+	client := &referralhero.Client{BaseURL: s.heroURL, HTTP: referralhero.HTTPClient(), Left: metrics.CallsLeft}
 	rations := budget.Budget{Store: rows, Length: s.window, Now: time.Now}
 	fields := syncer.Worker{
 		Rows: rows, Accounts: rows, Campaigns: rows, Connections: rows, Layouts: rows, Hero: client, Budget: rations,
@@ -75,7 +79,7 @@ func newWorker(s settings, cloud aws.Config) queue.Worker[importer.Job] {
 		Mail:    completionMail(sender),
 		BaseURL: s.baseURL, Now: time.Now, Log: slog.Default(),
 	}
-	return queue.Worker[importer.Job]{Work: worker.Handle, Topic: topic, Log: slog.Default()}
+	return queue.Handler(queue.Worker[importer.Job]{Work: worker.Handle, Topic: topic, Log: slog.Default()}.Handle).Then(metrics.Write)
 }
 
 // hero lets the importer speak to ReferralHero.

@@ -25,5 +25,5 @@ func main() {
 	if err := env.Err(); err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(newWorker(settings, aws).Handle)
+	lambda.Start(newWorker(settings, aws))
 }

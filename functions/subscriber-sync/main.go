@@ -26,5 +26,5 @@ func main() {
 	if err := env.Err(); err != nil {
 		log.Fatal(err)
 	}
-	lambda.Start(newWorkers(settings, aws).Handle)
+	lambda.Start(newWorkers(settings, aws))
 }

@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/local"
 	"github.com/referralbridge/referralbridge/internal/local/person"
 	"github.com/referralbridge/referralbridge/internal/local/world"
 	"github.com/referralbridge/referralbridge/internal/referralhero"
@@ -31,16 +33,18 @@ type market struct {
 	connection bridge.ConnectionID
 	token      string // of the org's administrator
 	contact    string // the friend, in the org
+	said       *haystack
 }
 
 func newMarket(t *testing.T) *market {
 	t.Helper()
-	m := &market{T: t}
+	m := &market{T: t, said: newHaystack()}
 	var cancel context.CancelFunc
 	m.ctx, cancel = context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	w, err := world.Start(m.ctx, world.Options{
 		Root:         "../../..",
+		Stack:        local.Options{Log: m.said.at(logs)},
 		Salesforce:   simorg.Options{Contacts: []simorg.Contact{{FirstName: "Fred", LastName: "Friend", Email: friend}}},
 		ReferralHero: simhero.Options{Lists: []simhero.List{{Name: campaign, Events: 2, URL: "https://www.example.com/join"}}},
 	})
@@ -121,13 +125,46 @@ func (m *market) installed() (n int) {
 	return n
 }
 
+// measured are the values of a metric that a function has written to its log. All of them are there when the world is closed.
+func (m *market) measured(function, name string) (values []float64) {
+	m.Helper()
+	m.said.mu.Lock()
+	defer m.said.mu.Unlock()
+	for line := range strings.Lines(m.said.seen[logs].String()) {
+		text, is := strings.CutPrefix(line, function+": ")
+		var metrics map[string]json.RawMessage
+		if !is || json.Unmarshal([]byte(text), &metrics) != nil || metrics["_aws"] == nil || metrics[name] == nil {
+			continue
+		}
+		var some []float64
+		if err := json.Unmarshal(metrics[name], &some); err != nil {
+			m.Errorf("%s: %v", line, err)
+		}
+		values = append(values, some...)
+	}
+	return values
+}
+
 // TestADealMovesAReferral goes the whole way through the real binaries: events to track are added, flow and message are
 // installed, a deal is won in the org, its message comes, the deal is read, and ReferralHero is told. What is undone in the
 // org is undone as far as that can be, also if we could not look at the time, and nothing stays behind when the org is
 // disconnected.
 func TestADealMovesAReferral(t *testing.T) {
 	t.Parallel()
-	m := newMarket(t)
+	var m *market
+	t.Cleanup(func() {
+		if t.Failed() {
+			return
+		}
+		took, left, used := m.measured("conversion", "EventSeconds"), m.measured("conversion", "ReferralHeroCallsLeft"), m.measured("conversion", "SalesforceUsedPercent")
+		if len(took) != 2 || slices.Max(took) > 60 { // what the org was closed for does not count
+			t.Errorf("live events took %v seconds, want two of less than a minute", took)
+		}
+		if len(left) == 0 || slices.Min(left) > 4999 || len(used) == 0 || slices.Max(used) > 1 {
+			t.Errorf("calls left of 5,000: %v; share of the org's day that is used: %v %%", left, used)
+		}
+	})
+	m = newMarket(t)
 	for name, trigger := range map[string]bridge.Trigger{"Deal won": bridge.ToConfirmed, "Revenue": bridge.TotalSpend} {
 		_, err := m.someone.AddEvent(m.ctx, m.campaign, name, "Closed Won", trigger)
 		m.do(err)
