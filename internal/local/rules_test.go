@@ -3,6 +3,7 @@ package local
 import (
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -242,10 +243,31 @@ func TestTemplateAlarms(t *testing.T) {
 	}
 }
 
+// sourceOf is the source of a function and of all of ours that it is built from.
+func sourceOf(t *testing.T, folder string) string {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-deps", "-f", `{{if .Module}}{{if .Module.Main}}{{$at := .Dir}}{{range .GoFiles}}{{$at}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}`,
+		"github.com/referralbridge/referralbridge/functions/"+folder).Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var source strings.Builder
+	for _, name := range strings.Fields(string(out)) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source.Write(text)
+	}
+	return source.String()
+}
+
 // TestTemplateMeasuresWhatTheCodeSays holds metrics and words of the log that the template relies on to the code.
 func TestTemplateMeasuresWhatTheCodeSays(t *testing.T) {
 	t.Parallel()
 	all, _ := written(t)
+	functions := deployed(t).Functions
+	sources := map[string]string{} // by log
 	var source strings.Builder
 	for _, folder := range []string{"functions", "internal"} {
 		err := filepath.WalkDir(filepath.Join(root, folder), func(name string, entry fs.DirEntry, err error) error {
@@ -267,13 +289,28 @@ func TestTemplateMeasuresWhatTheCodeSays(t *testing.T) {
 		if len(messages) == 0 {
 			t.Errorf("%s looks for nothing that is known here: %s", f.id, pattern)
 		}
+		log, _ := f.properties["LogGroupName"].(string)
+		of := functions[strings.TrimSuffix(strings.TrimPrefix(log, "!Ref "), "Log")+"Function"]
+		if of == nil {
+			t.Errorf("%s looks into %s, which is no function's log", f.id, log)
+			continue
+		}
+		if sources[log] == "" {
+			sources[log] = sourceOf(t, of.Folder)
+		}
 		for _, message := range messages {
-			if !strings.Contains(source.String(), `, "`+message[1]+`"`) {
-				t.Errorf("%s looks for %q, which nobody logs", f.id, message[1])
+			if !strings.Contains(sources[log], `, "`+message[1]+`"`) {
+				t.Errorf("%s looks for %q, which %s does not log", f.id, message[1], of.Folder)
 			}
 		}
 		for _, transformation := range f.properties["MetricTransformations"].([]any) {
 			filtered[transformation.(map[string]any)["MetricName"].(string)] = true
+			pattern += transformation.(map[string]any)["MetricValue"].(string)
+		}
+		for _, field := range regexp.MustCompile(`\$\.(\w+)`).FindAllStringSubmatch(pattern, -1) {
+			if field[1] != "message" && !strings.Contains(sources[log], `"`+field[1]+`"`) {
+				t.Errorf("%s relies on the field %s, which %s does not log", f.id, field[1], of.Folder)
+			}
 		}
 	}
 	prefixed := regexp.MustCompile(`^Webhooks([A-Z]\w+)$`) // the rest of the name is an inbox.Outcome

@@ -72,7 +72,7 @@ const (
 	step           = 1000       // subscribers that it goes on with in an invocation, at least
 	perJob         = 1.2        // requests of SQS: sent alone, taken and deleted by tens
 
-	ourMetrics = 20  // that functions write
+	ourMetrics = 21  // that functions write
 	loggedKB   = 2.0 // of an invocation
 	keptKB     = 2.0 // of a subscriber
 	receiptKB  = 1.0 // of a change, for a month

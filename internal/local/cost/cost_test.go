@@ -80,7 +80,7 @@ func TestTheBillByHand(t *testing.T) {
 	}
 	for what, tc := range map[string]struct{ subscribers, want float64 }{
 		"alarms, dashboard": {1, 70*0.10 + 0.50 + 3},
-		"metrics":           {1, (20 + 4 + 36) * 0.30},
+		"metrics":           {1, (21 + 4 + 36) * 0.30},
 		"keys, secrets":     {1, 3 + 2*0.40},
 		"empty queues":      {1, 7 * 900 * 730 * 0.40 / 1e6},
 		"schedules":         {1, 360 * 730 * (1 + 10*0.125) / 1e6},
