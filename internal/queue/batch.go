@@ -25,13 +25,10 @@ type Batch[T any] struct {
 // Handle answers SQS with the messages to deliver again, and only those.
 func (b Batch[T]) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	var (
-		again events.SQSEventResponse
-		jobs  []T
-		ids   []string
+		failed   []events.SQSMessage
+		jobs     []T
+		messages []events.SQSMessage // of the jobs
 	)
-	back := func(id string) {
-		again.BatchItemFailures = append(again.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: id})
-	}
 	for _, message := range event.Records {
 		var e envelope[T]
 		if err := json.Unmarshal([]byte(message.Body), &e); err != nil || e.Schema < 1 {
@@ -42,42 +39,40 @@ func (b Batch[T]) Handle(ctx context.Context, event events.SQSEvent) (events.SQS
 			b.Log.WarnContext(ctx, "message of a later release", "message", message.MessageId, "schema", e.Schema)
 			if err := b.Topic.putOff(ctx, laterRelease, message); err != nil {
 				b.Log.WarnContext(ctx, "message not put off; the visibility time-out will do", "message", message.MessageId, "err", err)
-				back(message.MessageId)
+				failed = append(failed, message)
 			}
 			continue
 		}
-		jobs, ids = append(jobs, e.Job), append(ids, message.MessageId)
+		jobs, messages = append(jobs, e.Job), append(messages, message)
 	}
 	if len(jobs) == 0 {
-		return again, nil
+		return b.Topic.back(ctx, b.Log, failed), nil
 	}
 	delays := map[time.Duration][]T{}
-	waiting := map[time.Duration][]string{}
+	waiting := map[time.Duration][]events.SQSMessage{}
 	for i, err := range b.run(ctx, jobs) {
 		kind := bridge.KindOf(err)
 		switch {
 		case err == nil:
 		case kind.Permanent():
-			b.Log.ErrorContext(ctx, "job let go", "message", ids[i], "kind", kind, "err", err)
+			b.Log.ErrorContext(ctx, "job let go", "message", messages[i].MessageId, "kind", kind, "err", err)
 		case kind == bridge.Throttled:
 			delay := bridge.AfterOf(err, time.Minute)
-			delays[delay], waiting[delay] = append(delays[delay], jobs[i]), append(waiting[delay], ids[i])
+			delays[delay], waiting[delay] = append(delays[delay], jobs[i]), append(waiting[delay], messages[i])
 		default:
-			b.Log.WarnContext(ctx, "job will run again", "message", ids[i], "kind", kind, "err", err)
-			back(ids[i])
+			b.Log.WarnContext(ctx, "job will run again", "message", messages[i].MessageId, "kind", kind, "err", err)
+			failed = append(failed, messages[i])
 		}
 	}
 	for delay, jobs := range delays {
 		if err := b.Topic.Send(ctx, delay, jobs...); err != nil {
 			b.Log.WarnContext(ctx, "jobs not put off; the visibility time-out will do", "jobs", len(jobs), "err", err)
-			for _, id := range waiting[delay] {
-				back(id)
-			}
+			failed = append(failed, waiting[delay]...)
 			continue
 		}
 		b.Log.InfoContext(ctx, "jobs put off", "jobs", len(jobs), "seconds", int(delay.Seconds()))
 	}
-	return again, nil
+	return b.Topic.back(ctx, b.Log, failed), nil
 }
 
 // run calls Work and turns a panic into an error of every job.

@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -83,6 +86,46 @@ func (t Topic[T]) putOff(ctx context.Context, delay time.Duration, m events.SQSM
 		return meaning("queue.putOff", err)
 	}
 	return nil
+}
+
+// back returns what SQS is to deliver again, and has it come soon: the visibility time-out outlasts the slowest work six times, which is
+// far too long after a failure that was over in a moment. What fails time and again comes later each time, and at last waits for the
+// time-out. Receipts go on to be counted.
+func (t Topic[T]) back(ctx context.Context, log *slog.Logger, failed []events.SQSMessage) (again events.SQSEventResponse) {
+	for part := range slices.Chunk(failed, batch) {
+		entries := make([]types.ChangeMessageVisibilityBatchRequestEntry, 0, len(part))
+		for i, m := range part {
+			again.BatchItemFailures = append(again.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: m.MessageId})
+			if wait := pause(m); wait > 0 {
+				entries = append(entries, types.ChangeMessageVisibilityBatchRequestEntry{
+					Id: aws.String(strconv.Itoa(i)), ReceiptHandle: &m.ReceiptHandle, VisibilityTimeout: int32(wait / time.Second),
+				})
+			}
+		}
+		if len(entries) == 0 {
+			continue
+		}
+		result, err := t.Client.ChangeMessageVisibilityBatch(ctx, &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: &t.URL, Entries: entries})
+		if err != nil || len(result.Failed) > 0 {
+			log.WarnContext(ctx, "messages wait for the visibility time-out", "messages", len(entries), "err", err)
+		}
+	}
+	return again
+}
+
+// pause is how long a message rests that has failed: ten seconds and up to half as much again, the second time a minute, then
+// six. It is 0 if the time-out will do.
+func pause(m events.SQSMessage) time.Duration {
+	const first, often = 10 * time.Second, 3
+	received, err := strconv.Atoi(m.Attributes["ApproximateReceiveCount"])
+	if err != nil || received < 1 || received > often {
+		return 0
+	}
+	wait := first
+	for range received - 1 {
+		wait *= 6
+	}
+	return wait + rand.N(wait/2)
 }
 
 // seconds is a delay as SQS takes it.

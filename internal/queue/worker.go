@@ -21,7 +21,8 @@ import (
 //	               receipts keeps counting crashes only
 //	Invalid, Denied, NotFound, Revoked
 //	               never: logged and let go, so that it cannot hold up the jobs behind it
-//	anything else  again after the queue's visibility time-out; in the end, the dead-letter queue
+//	anything else  again after ten seconds, a minute, six minutes, and the queue's visibility time-out; then,
+//	               the dead-letter queue
 //
 // Work must bear a job that comes twice, late, or while another worker has it.
 type Worker[T any] struct {
@@ -32,13 +33,13 @@ type Worker[T any] struct {
 
 // Handle answers SQS with the messages to deliver again, and only those.
 func (w Worker[T]) Handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
-	var again events.SQSEventResponse
+	var failed []events.SQSMessage
 	for _, message := range event.Records {
 		if !w.settle(ctx, message) {
-			again.BatchItemFailures = append(again.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: message.MessageId})
+			failed = append(failed, message)
 		}
 	}
-	return again, nil
+	return w.Topic.back(ctx, w.Log, failed), nil
 }
 
 // settle runs a message's job and reports whether the message may be deleted.

@@ -140,7 +140,7 @@ func (c *comparison) work(ctx context.Context, root string, tell func(string, ..
 		do   func(context.Context) error
 	}{
 		{"a deal", s.win}, {"people sign up", s.crowd}, {"a record is refused", s.refused}, {"an import", s.importing}, {"the org lets nobody in", s.outage},
-		{"tokens have nowhere to go", func(ctx context.Context) error { return s.rescues(ctx, &trouble) }}, {"dead letters", s.letters}, {"the end of syncing", s.leave},
+		{"tokens have nowhere to go", func(ctx context.Context) error { return s.rescues(ctx, &trouble) }}, {"dead letters", func(ctx context.Context) error { return s.letters(ctx, &trouble) }}, {"the end of syncing", s.leave},
 	} {
 		tell("permissions: %s", step.name)
 		if err := step.do(ctx); err != nil {
@@ -278,13 +278,21 @@ func (s *toil) outage(ctx context.Context) error {
 	return err
 }
 
-// blockade is a trouble with the places for tokens.
+// blockade is a trouble with what functions keep.
 type blockade struct {
 	org            *salesforce.Org
 	full, stubborn atomic.Bool // the table takes no new token; secrets cannot be deleted
+	mute           atomic.Bool // the table tells workers nothing
 }
 
-func (v *blockade) fault(_, operation string, _ *http.Request) *aws.Fault {
+// workers are the functions that queues start, by the names that they sign with.
+var workers = []string{"local-ImportPageFunction", "local-SubscriberSyncFunction", "local-ConversionFunction"}
+
+func (v *blockade) fault(service, operation string, r *http.Request) *aws.Fault {
+	signed := func(name string) bool { return strings.Contains(r.Header.Get("Authorization"), "Credential="+name+"/") }
+	if v.mute.Load() && service == "dynamodb" && slices.ContainsFunc(workers, signed) {
+		return &aws.Fault{Status: 400, Code: "ValidationException"}
+	}
 	if v.full.Load() && operation == "UpdateItem" && v.org.Counts().Token > 0 || v.stubborn.Load() && operation == "DeleteSecret" {
 		return &aws.Fault{Status: 500, Code: "InternalServerError"}
 	}
@@ -319,8 +327,9 @@ func (s *toil) rescues(ctx context.Context, v *blockade) error {
 	return nil
 }
 
-// letters has a message of every queue given up, once the account's and once nobody's, and tried again by the owner and by an operator.
-func (s *toil) letters(ctx context.Context) error {
+// letters has a message of every queue given up, once the account's and once nobody's, and tried again by the owner and by an operator. The first
+// time that the owner's come again they fail.
+func (s *toil) letters(ctx context.Context, v *blockade) error {
 	account, err := s.account()
 	if err != nil {
 		return err
@@ -345,10 +354,16 @@ func (s *toil) letters(ctx context.Context) error {
 	if err != nil || len(stopped) != len(work) {
 		return errors.Join(err, fmt.Errorf("%d pieces of work have stopped, want %d", len(stopped), len(work)))
 	}
+	v.mute.Store(true)
 	for _, id := range stopped {
 		if err := s.someone.TryAgain(ctx, id); err != nil {
 			return err
 		}
+	}
+	err = s.failed(ctx)
+	v.mute.Store(false)
+	if err != nil {
+		return err
 	}
 	for _, q := range work {
 		if _, failed, err := s.Stack.Invoke(ctx, "DeadLetterFunction", []byte(fmt.Sprintf(`{"again":%q}`, q))); err != nil || failed != "" {
@@ -356,6 +371,25 @@ func (s *toil) letters(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// failed waits until a message of every queue of work has failed, which takes as long as the longest batching window.
+func (s *toil) failed(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	look := time.NewTicker(200 * time.Millisecond)
+	defer look.Stop()
+	for {
+		quiet := slices.ContainsFunc(s.Stack.Grants(), func(g local.Grant) bool { return g.Action == "sqs:changemessagevisibility" && g.Unused() })
+		if !quiet {
+			return nil
+		}
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return errors.New("not every queue has had a message that failed")
+		}
+	}
 }
 
 // account finds the only account that there is.
