@@ -18,7 +18,6 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -32,6 +31,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/secrets"
 	"github.com/referralbridge/referralbridge/internal/sim/aws"
 	"github.com/referralbridge/referralbridge/internal/sim/oidc"
+	"github.com/referralbridge/referralbridge/internal/sim/provisioned"
 	"github.com/referralbridge/referralbridge/internal/sim/referralhero"
 	org "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 	"github.com/referralbridge/referralbridge/internal/store"
@@ -215,25 +215,7 @@ func serve(t *testing.T, h http.Handler) string {
 // equip makes the table and the secrets as template.yaml describes them.
 func equip(t *testing.T, config awssdk.Config) {
 	t.Helper()
-	attribute := func(name string, kind types.ScalarAttributeType) types.AttributeDefinition {
-		return types.AttributeDefinition{AttributeName: &name, AttributeType: kind}
-	}
-	schema := func(hash, sort string) []types.KeySchemaElement {
-		return []types.KeySchemaElement{
-			{AttributeName: &hash, KeyType: types.KeyTypeHash}, {AttributeName: &sort, KeyType: types.KeyTypeRange},
-		}
-	}
-	_, err := dynamodb.NewFromConfig(config).CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName: awssdk.String("table"), BillingMode: types.BillingModePayPerRequest, KeySchema: schema("pk", "sk"),
-		AttributeDefinitions: []types.AttributeDefinition{
-			attribute("pk", "S"), attribute("sk", "S"), attribute("shard", "S"), attribute("dueAt", "N"),
-		},
-		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
-			IndexName: awssdk.String("due"), KeySchema: schema("shard", "dueAt"),
-			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
-		}},
-	})
-	if err != nil {
+	if err := provisioned.Table(t.Context(), dynamodb.NewFromConfig(config), "table"); err != nil {
 		t.Fatal(err)
 	}
 	for name, value := range map[string]string{"app": appSecret, "broker": brokerSecret} {

@@ -17,13 +17,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/connect"
 	"github.com/referralbridge/referralbridge/internal/salesforce"
 	"github.com/referralbridge/referralbridge/internal/signin"
 	emulator "github.com/referralbridge/referralbridge/internal/sim/aws/dynamodb"
+	"github.com/referralbridge/referralbridge/internal/sim/provisioned"
 	simulated "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 	"github.com/referralbridge/referralbridge/internal/store"
 )
@@ -83,7 +83,9 @@ func newWorld(t *testing.T, options simulated.Options) *world {
 	db := dynamodb.New(dynamodb.Options{
 		BaseEndpoint: &table.URL, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	})
-	createTable(t, db)
+	if err := provisioned.Table(t.Context(), db, "table"); err != nil {
+		t.Fatalf("create table: %v", err)
+	}
 	w.rows = store.New(db, "table", bound{}).WithRefreshTokens(bound{}).WithClock(w.Now)
 
 	w.site = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { w.handler.ServeHTTP(rw, r) }))
@@ -120,21 +122,6 @@ func (w *world) serveOrg(rw http.ResponseWriter, r *http.Request) {
 		answer = w.org.ServeHTTP
 	}
 	answer(rw, r)
-}
-
-func createTable(t *testing.T, db *dynamodb.Client) {
-	t.Helper()
-	name, pk, sk := "table", "pk", "sk"
-	_, err := db.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName: &name, BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: &pk, AttributeType: types.ScalarAttributeTypeS}, {AttributeName: &sk, AttributeType: types.ScalarAttributeTypeS},
-		},
-		KeySchema: []types.KeySchemaElement{{AttributeName: &pk, KeyType: types.KeyTypeHash}, {AttributeName: &sk, KeyType: types.KeyTypeRange}},
-	})
-	if err != nil {
-		t.Fatalf("create table: %v", err)
-	}
 }
 
 // browser is one that follows no redirect.

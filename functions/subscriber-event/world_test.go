@@ -13,7 +13,6 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/inbox"
 	"github.com/referralbridge/referralbridge/internal/secrets"
 	"github.com/referralbridge/referralbridge/internal/sim/aws"
+	"github.com/referralbridge/referralbridge/internal/sim/provisioned"
 	hero "github.com/referralbridge/referralbridge/internal/sim/referralhero"
 	"github.com/referralbridge/referralbridge/internal/store"
 )
@@ -117,12 +117,7 @@ func (w *world) queue(name string) string {
 
 func (w *world) provision() {
 	w.t.Helper()
-	name, pk, sk := "table", "pk", "sk"
-	_, err := dynamodb.NewFromConfig(w.config).CreateTable(w.t.Context(), &dynamodb.CreateTableInput{
-		TableName: &name, BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: &pk, AttributeType: "S"}, {AttributeName: &sk, AttributeType: "S"}},
-		KeySchema:            []types.KeySchemaElement{{AttributeName: &pk, KeyType: types.KeyTypeHash}, {AttributeName: &sk, KeyType: types.KeyTypeRange}},
-	})
+	err := provisioned.Table(w.t.Context(), dynamodb.NewFromConfig(w.config), "table")
 	w.must(err)
 	_, err = secretsmanager.NewFromConfig(w.config).CreateSecret(w.t.Context(), &secretsmanager.CreateSecretInput{
 		Name: sdk.String("app"), SecretString: sdk.String(`{"dataKeys":{"1":"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}}`),

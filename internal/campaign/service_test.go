@@ -13,13 +13,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/budget"
 	"github.com/referralbridge/referralbridge/internal/referralhero"
 	emulator "github.com/referralbridge/referralbridge/internal/sim/aws/dynamodb"
+	"github.com/referralbridge/referralbridge/internal/sim/provisioned"
 	sim "github.com/referralbridge/referralbridge/internal/sim/referralhero"
 	"github.com/referralbridge/referralbridge/internal/store"
 )
@@ -45,16 +45,10 @@ func newRig(t *testing.T) *rig {
 	db := dynamodb.New(dynamodb.Options{
 		BaseEndpoint: &table.URL, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	})
-	name, pk, sk := "table", "pk", "sk"
-	_, err := db.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName: &name, BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: &pk, AttributeType: "S"}, {AttributeName: &sk, AttributeType: "S"}},
-		KeySchema:            []types.KeySchemaElement{{AttributeName: &pk, KeyType: "HASH"}, {AttributeName: &sk, KeyType: "RANGE"}},
-	})
-	if err != nil {
+	if err := provisioned.Table(t.Context(), db, "table"); err != nil {
 		t.Fatal(err)
 	}
-	r.rows = store.New(db, name, open{}).WithClock(now)
+	r.rows = store.New(db, "table", open{}).WithClock(now)
 	var lists []sim.List
 	for n := range 23 {
 		lists = append(lists, sim.List{Name: fmt.Sprintf("Campaign %02d", n)})
@@ -74,8 +68,7 @@ func newRig(t *testing.T) *rig {
 			return lists, quota.Left, err
 		},
 	}
-	err = r.rows.CreateAccount(t.Context(), bridge.Account{ID: account, Allowance: bridge.DefaultAllowance}, bridge.Person{Subject: "1"})
-	if err != nil {
+	if err := r.rows.CreateAccount(t.Context(), bridge.Account{ID: account, Allowance: bridge.DefaultAllowance}, bridge.Person{Subject: "1"}); err != nil {
 		t.Fatal(err)
 	}
 	return r

@@ -17,7 +17,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
@@ -25,6 +24,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/salesforce"
 	"github.com/referralbridge/referralbridge/internal/secrets"
 	"github.com/referralbridge/referralbridge/internal/sim/aws"
+	"github.com/referralbridge/referralbridge/internal/sim/provisioned"
 	simulated "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 	"github.com/referralbridge/referralbridge/internal/store"
 )
@@ -90,7 +90,9 @@ func newWorld(t *testing.T, options simulated.Options, now func() time.Time) *wo
 	login := credentials.NewStaticCredentialsProvider("test", "test", "")
 	w.table = dynamodb.New(dynamodb.Options{BaseEndpoint: &cloud.URL, Region: aws.Region, Credentials: login})
 	manager := secretsmanager.New(secretsmanager.Options{BaseEndpoint: &cloud.URL, Region: aws.Region, Credentials: login})
-	createTable(t, w.table)
+	if err := provisioned.Table(t.Context(), w.table, "table"); err != nil {
+		t.Fatalf("create table: %v", err)
+	}
 	ring := func(name, field string) *secrets.Reader {
 		text := `{"` + field + `":{"1":"` + base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{'k'}, 32)) + `"}}`
 		if _, err := manager.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: &name, SecretString: &text}); err != nil {
@@ -125,26 +127,6 @@ func newStillWorld(t *testing.T, options simulated.Options) (*world, *clock) {
 		return ctx.Err()
 	}
 	return w, c
-}
-
-func createTable(t *testing.T, db *dynamodb.Client) {
-	t.Helper()
-	name, pk, sk, due, shard, dueAt := "table", "pk", "sk", "due", "shard", "dueAt"
-	_, err := db.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName: &name, BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: &pk, AttributeType: types.ScalarAttributeTypeS}, {AttributeName: &sk, AttributeType: types.ScalarAttributeTypeS},
-			{AttributeName: &shard, AttributeType: types.ScalarAttributeTypeS}, {AttributeName: &dueAt, AttributeType: types.ScalarAttributeTypeN},
-		},
-		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
-			IndexName: &due, Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
-			KeySchema: []types.KeySchemaElement{{AttributeName: &shard, KeyType: types.KeyTypeHash}, {AttributeName: &dueAt, KeyType: types.KeyTypeRange}},
-		}},
-		KeySchema: []types.KeySchemaElement{{AttributeName: &pk, KeyType: types.KeyTypeHash}, {AttributeName: &sk, KeyType: types.KeyTypeRange}},
-	})
-	if err != nil {
-		t.Fatalf("create table: %v", err)
-	}
 }
 
 // service is the people's side of the world.

@@ -18,7 +18,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/google/go-cmp/cmp"
 
@@ -26,6 +25,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/conversion"
 	"github.com/referralbridge/referralbridge/internal/queue"
 	"github.com/referralbridge/referralbridge/internal/sim/aws"
+	"github.com/referralbridge/referralbridge/internal/sim/provisioned"
 	"github.com/referralbridge/referralbridge/internal/store"
 )
 
@@ -63,26 +63,17 @@ func newDoor(t *testing.T) *door {
 	t.Cleanup(cloud.Close)
 	login := credentials.NewStaticCredentialsProvider("test", "test", "")
 	table := dynamodb.New(dynamodb.Options{BaseEndpoint: &cloud.URL, Region: aws.Region, Credentials: login, RetryMaxAttempts: 1})
-	name, text := "table", types.ScalarAttributeTypeS
-	key := func(name string, kind types.KeyType) types.KeySchemaElement {
-		return types.KeySchemaElement{AttributeName: &name, KeyType: kind}
-	}
-	pk, sk := "pk", "sk"
-	_, err := table.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName: &name, BillingMode: types.BillingModePayPerRequest,
-		KeySchema:            []types.KeySchemaElement{key(pk, types.KeyTypeHash), key(sk, types.KeyTypeRange)},
-		AttributeDefinitions: []types.AttributeDefinition{{AttributeName: &pk, AttributeType: text}, {AttributeName: &sk, AttributeType: text}},
-	})
-	if err != nil {
+	if err := provisioned.Table(t.Context(), table, "table"); err != nil {
 		t.Fatal(err)
 	}
 	client := sqs.New(sqs.Options{BaseEndpoint: &cloud.URL, Region: aws.Region, Credentials: login, RetryMaxAttempts: 1})
+	name := "deals"
 	created, err := client.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: &name})
 	if err != nil {
 		t.Fatal(err)
 	}
 	now := func() time.Time { return time.UnixMilli(d.now.Load()).UTC() }
-	d.store = store.New(table, name, plainly{}).WithRefreshTokens(plainly{}).WithClock(now)
+	d.store = store.New(table, "table", plainly{}).WithRefreshTokens(plainly{}).WithClock(now)
 	d.inbox = conversion.Inbox{
 		Hooks: d.store, Connections: d.store, Jobs: queue.Topic[conversion.Job]{Client: client, URL: *created.QueueUrl},
 		Count: d.count, Now: now, Log: slog.New(slog.NewTextHandler(&d.log, nil)),

@@ -16,10 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	diff "github.com/google/go-cmp/cmp"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
@@ -30,6 +28,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/salesforce"
 	table "github.com/referralbridge/referralbridge/internal/sim/aws/dynamodb"
 	"github.com/referralbridge/referralbridge/internal/sim/mortal"
+	"github.com/referralbridge/referralbridge/internal/sim/provisioned"
 	simhero "github.com/referralbridge/referralbridge/internal/sim/referralhero"
 	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 	"github.com/referralbridge/referralbridge/internal/store"
@@ -173,22 +172,7 @@ func newTable(t *testing.T, endpoint string) *dynamodb.Client {
 		BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 		HTTPClient: &http.Client{Transport: mortal.Transport{RoundTripper: http.DefaultTransport.(*http.Transport).Clone()}},
 	})
-	key := func(hash, sort string) []types.KeySchemaElement {
-		return []types.KeySchemaElement{
-			{AttributeName: &hash, KeyType: types.KeyTypeHash}, {AttributeName: &sort, KeyType: types.KeyTypeRange},
-		}
-	}
-	text := func(name string) types.AttributeDefinition {
-		return types.AttributeDefinition{AttributeName: &name, AttributeType: types.ScalarAttributeTypeS}
-	}
-	_, err := db.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName: aws.String("table"), BillingMode: types.BillingModePayPerRequest, KeySchema: key("pk", "sk"),
-		AttributeDefinitions: []types.AttributeDefinition{text("pk"), text("sk"), text("shard"),
-			{AttributeName: aws.String("dueAt"), AttributeType: types.ScalarAttributeTypeN}},
-		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{IndexName: aws.String("due"), KeySchema: key("shard", "dueAt"),
-			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}}},
-	})
-	if err != nil {
+	if err := provisioned.Table(t.Context(), db, "table"); err != nil {
 		t.Fatalf("CreateTable: %v", err)
 	}
 	return db

@@ -16,11 +16,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/inbox"
 	table "github.com/referralbridge/referralbridge/internal/sim/aws/dynamodb"
+	"github.com/referralbridge/referralbridge/internal/sim/provisioned"
 	"github.com/referralbridge/referralbridge/internal/store"
 )
 
@@ -81,7 +81,9 @@ func newWorld(t testing.TB) *world {
 	db := dynamodb.New(dynamodb.Options{
 		BaseEndpoint: &server.URL, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	})
-	createTable(t, db)
+	if err := provisioned.Table(t.Context(), db, "table"); err != nil {
+		t.Fatalf("create table: %v", err)
+	}
 	clock := func() time.Time { return w.now }
 	w.rows = store.New(db, "table", plain{}).WithClock(clock)
 	w.service = inbox.Service{Webhooks: w.rows, BaseURL: "https://bridge.example.com", Now: clock}
@@ -224,21 +226,6 @@ func (plain) Open(_ context.Context, sealed []byte, associated string) (bridge.S
 		return bridge.Secret{}, errors.New("sealed for another place")
 	}
 	return bridge.NewSecret(string(text)), nil
-}
-
-func createTable(t testing.TB, db *dynamodb.Client) {
-	t.Helper()
-	name, pk, sk := "table", "pk", "sk"
-	_, err := db.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName: &name, BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{
-			{AttributeName: &pk, AttributeType: types.ScalarAttributeTypeS}, {AttributeName: &sk, AttributeType: types.ScalarAttributeTypeS},
-		},
-		KeySchema: []types.KeySchemaElement{{AttributeName: &pk, KeyType: types.KeyTypeHash}, {AttributeName: &sk, KeyType: types.KeyTypeRange}},
-	})
-	if err != nil {
-		t.Fatalf("create table: %v", err)
-	}
 }
 
 // body is what a webhook has, with more members or none.

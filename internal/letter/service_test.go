@@ -16,13 +16,13 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/letter"
 	"github.com/referralbridge/referralbridge/internal/queue"
 	"github.com/referralbridge/referralbridge/internal/sim/aws"
+	"github.com/referralbridge/referralbridge/internal/sim/provisioned"
 	"github.com/referralbridge/referralbridge/internal/store"
 )
 
@@ -63,20 +63,7 @@ func newOffice(t *testing.T) *office {
 		RetryMaxAttempts: 1,
 	}
 	db := dynamodb.NewFromConfig(config)
-	schema := func(hash, sort string) []types.KeySchemaElement {
-		return []types.KeySchemaElement{{AttributeName: &hash, KeyType: types.KeyTypeHash}, {AttributeName: &sort, KeyType: types.KeyTypeRange}}
-	}
-	var attributes []types.AttributeDefinition
-	for name, kind := range map[string]types.ScalarAttributeType{"pk": "S", "sk": "S", "shard": "S", "dueAt": "N"} {
-		attributes = append(attributes, types.AttributeDefinition{AttributeName: &name, AttributeType: kind})
-	}
-	_, err := db.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName: awssdk.String("table"), BillingMode: types.BillingModePayPerRequest, AttributeDefinitions: attributes, KeySchema: schema("pk", "sk"),
-		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
-			IndexName: awssdk.String("due"), KeySchema: schema("shard", "dueAt"), Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
-		}},
-	})
-	if err != nil {
+	if err := provisioned.Table(t.Context(), db, "table"); err != nil {
 		t.Fatal(err)
 	}
 	o.queues = sqs.NewFromConfig(config)

@@ -2,6 +2,7 @@ package local
 
 import (
 	"maps"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/referralbridge/referralbridge/internal/letter"
 	"github.com/referralbridge/referralbridge/internal/local/template"
+	"github.com/referralbridge/referralbridge/internal/sim/aws/dynamodb"
+	"github.com/referralbridge/referralbridge/internal/sim/provisioned"
 )
 
 const root = "../.."
@@ -50,6 +53,22 @@ func TestTemplateHasEveryFunction(t *testing.T) {
 	}
 	if named := Folders(deployed(t)); !slices.Equal(named, folders) {
 		t.Errorf("functions of the template = %q, want the folders %q", named, folders)
+	}
+}
+
+func TestTestsWorkOnTheTableOfTheTemplate(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(dynamodb.New(dynamodb.Options{}))
+	t.Cleanup(server.Close)
+	cloud, err := connect(t.Context(), Options{AWSEndpoint: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := provisioned.Table(t.Context(), cloud.dynamodb, "table"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cloud.table(t.Context(), "table", deployed(t).Tables["Table"]); err != nil {
+		t.Errorf("the table of tests is another one than that of the template: %v", err)
 	}
 }
 

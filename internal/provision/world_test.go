@@ -12,15 +12,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/provision"
 	"github.com/referralbridge/referralbridge/internal/salesforce"
 	table "github.com/referralbridge/referralbridge/internal/sim/aws/dynamodb"
+	"github.com/referralbridge/referralbridge/internal/sim/provisioned"
 	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 	"github.com/referralbridge/referralbridge/internal/store"
 )
@@ -100,22 +99,7 @@ func (w *world) newTable(endpoint string) *dynamodb.Client {
 		BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 		HTTPClient: &http.Client{Transport: w.wire.through(http.DefaultTransport.(*http.Transport).Clone(), false)}, RetryMaxAttempts: 1,
 	})
-	key := func(hash, sort string) []types.KeySchemaElement {
-		return []types.KeySchemaElement{
-			{AttributeName: &hash, KeyType: types.KeyTypeHash}, {AttributeName: &sort, KeyType: types.KeyTypeRange},
-		}
-	}
-	text := func(name string) types.AttributeDefinition {
-		return types.AttributeDefinition{AttributeName: &name, AttributeType: types.ScalarAttributeTypeS}
-	}
-	_, err := db.CreateTable(w.t.Context(), &dynamodb.CreateTableInput{
-		TableName: aws.String("table"), BillingMode: types.BillingModePayPerRequest, KeySchema: key("pk", "sk"),
-		AttributeDefinitions: []types.AttributeDefinition{text("pk"), text("sk"), text("shard"),
-			{AttributeName: aws.String("dueAt"), AttributeType: types.ScalarAttributeTypeN}},
-		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{IndexName: aws.String("due"), KeySchema: key("shard", "dueAt"),
-			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}}},
-	})
-	if err != nil {
+	if err := provisioned.Table(w.t.Context(), db, "table"); err != nil {
 		w.t.Fatalf("CreateTable: %v", err)
 	}
 	return db

@@ -18,6 +18,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/erasure"
 	"github.com/referralbridge/referralbridge/internal/letter"
 	emulator "github.com/referralbridge/referralbridge/internal/sim/aws/dynamodb"
+	"github.com/referralbridge/referralbridge/internal/sim/provisioned"
 )
 
 // newOpenStore is newStore with the emulator behind it, whose items can be looked at.
@@ -29,7 +30,9 @@ func newOpenStore(t *testing.T) (*Store, *emulator.Server) {
 	db := dynamodb.New(dynamodb.Options{
 		BaseEndpoint: &server.URL, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	})
-	createTable(t, db, "test")
+	if err := provisioned.Table(t.Context(), db, "test"); err != nil {
+		t.Fatal(err)
+	}
 	return New(db, "test", reversing{}).WithRefreshTokens(reversing{}), table
 }
 

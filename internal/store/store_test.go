@@ -10,13 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	emulator "github.com/referralbridge/referralbridge/internal/sim/aws/dynamodb"
+	"github.com/referralbridge/referralbridge/internal/sim/provisioned"
 )
 
 // newStore returns a store in a fresh table: in the embedded emulator, or in the DynamoDB that
@@ -34,41 +33,14 @@ func newStore(t *testing.T) *Store {
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	})
 	table := fmt.Sprintf("test-%d-%d", time.Now().UnixNano(), tables.Add(1))
-	createTable(t, db, table)
+	if err := provisioned.Table(t.Context(), db, table); err != nil {
+		t.Fatalf("create table: %v", err)
+	}
 	sealer := reversing{}
 	return New(db, table, sealer).WithRefreshTokens(sealer)
 }
 
 var tables atomic.Int64
-
-// createTable makes the table as template.yaml describes it.
-func createTable(t *testing.T, db *dynamodb.Client, table string) {
-	t.Helper()
-	attribute := func(name string, kind types.ScalarAttributeType) types.AttributeDefinition {
-		return types.AttributeDefinition{AttributeName: &name, AttributeType: kind}
-	}
-	schema := func(hash, sort string) []types.KeySchemaElement {
-		return []types.KeySchemaElement{
-			{AttributeName: &hash, KeyType: types.KeyTypeHash}, {AttributeName: &sort, KeyType: types.KeyTypeRange},
-		}
-	}
-	_, err := db.CreateTable(t.Context(), &dynamodb.CreateTableInput{
-		TableName:   &table,
-		BillingMode: types.BillingModePayPerRequest,
-		AttributeDefinitions: []types.AttributeDefinition{
-			attribute("pk", types.ScalarAttributeTypeS), attribute("sk", types.ScalarAttributeTypeS),
-			attribute("shard", types.ScalarAttributeTypeS), attribute("dueAt", types.ScalarAttributeTypeN),
-		},
-		KeySchema: schema("pk", "sk"),
-		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{
-			IndexName: aws.String("due"), KeySchema: schema("shard", "dueAt"),
-			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly},
-		}},
-	})
-	if err != nil {
-		t.Fatalf("create table: %v", err)
-	}
-}
 
 // reversing is a Sealer that hides nothing and ties everything to its place, so that a test can look
 // for plain text in the table and for a ciphertext in the wrong one.

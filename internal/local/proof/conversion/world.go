@@ -22,10 +22,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/budget"
@@ -34,6 +32,7 @@ import (
 	"github.com/referralbridge/referralbridge/internal/salesforce"
 	table "github.com/referralbridge/referralbridge/internal/sim/aws/dynamodb"
 	"github.com/referralbridge/referralbridge/internal/sim/mortal"
+	"github.com/referralbridge/referralbridge/internal/sim/provisioned"
 	simhero "github.com/referralbridge/referralbridge/internal/sim/referralhero"
 	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 	"github.com/referralbridge/referralbridge/internal/store"
@@ -173,22 +172,7 @@ func newTable(ctx context.Context, over http.RoundTripper) (*dynamodb.Client, er
 		BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 		HTTPClient: &http.Client{Transport: over}, RetryMaxAttempts: 1,
 	})
-	key := func(hash, sort string) []types.KeySchemaElement {
-		return []types.KeySchemaElement{
-			{AttributeName: &hash, KeyType: types.KeyTypeHash}, {AttributeName: &sort, KeyType: types.KeyTypeRange},
-		}
-	}
-	text := func(name string) types.AttributeDefinition {
-		return types.AttributeDefinition{AttributeName: &name, AttributeType: types.ScalarAttributeTypeS}
-	}
-	_, err := db.CreateTable(ctx, &dynamodb.CreateTableInput{
-		TableName: aws.String("table"), BillingMode: types.BillingModePayPerRequest, KeySchema: key("pk", "sk"),
-		AttributeDefinitions: []types.AttributeDefinition{text("pk"), text("sk"), text("shard"),
-			{AttributeName: aws.String("dueAt"), AttributeType: types.ScalarAttributeTypeN}},
-		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{{IndexName: aws.String("due"), KeySchema: key("shard", "dueAt"),
-			Projection: &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}}},
-	})
-	return db, err
+	return db, provisioned.Table(ctx, db, "table")
 }
 
 // api makes a call to the org as the person at work there, and reads the answer into out unless that is nil.
