@@ -96,9 +96,8 @@ func envelopes(_ context.Context, root string, tell func(string, ...any), found 
 
 // planted lets days pass with each of the planted bugs until it is found out, or enough of them have passed.
 func planted(ctx context.Context, _ string, tell func(string, ...any), found *Conversions) error {
-	const most = 60
 	for _, plant := range conversion.Plants {
-		for seed := range uint64(most) {
+		for seed := range plant.Histories() {
 			result, err := conversion.Run(ctx, seed, plant)
 			if err != nil {
 				return err

@@ -125,7 +125,7 @@ func (c *comparison) work(ctx context.Context, root string, tell func(string, ..
 		err = errors.Join(err, w.Close())
 	}()
 	trouble.org = w.Org
-	s := &toil{scene: &scene{World: w, someone: person.New(w.Stack.URL)}}
+	s := &toil{scene: &scene{World: w, someone: person.New(w.Stack.URL)}, trouble: &trouble}
 	if err := s.connect(ctx, 40); err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (c *comparison) work(ctx context.Context, root string, tell func(string, ..
 		do   func(context.Context) error
 	}{
 		{"a deal", s.win}, {"people sign up", s.crowd}, {"a record is refused", s.refused}, {"an import", s.importing}, {"the org lets nobody in", s.outage},
-		{"tokens have nowhere to go", func(ctx context.Context) error { return s.rescues(ctx, &trouble) }}, {"dead letters", func(ctx context.Context) error { return s.letters(ctx, &trouble) }}, {"the end of syncing", s.leave},
+		{"tokens have nowhere to go", s.rescues}, {"dead letters", s.letters}, {"the end of syncing", s.leave},
 	} {
 		tell("permissions: %s", step.name)
 		if err := step.do(ctx); err != nil {
@@ -156,7 +156,8 @@ func (c *comparison) work(ctx context.Context, root string, tell func(string, ..
 // toil is a scene in which everything happens.
 type toil struct {
 	*scene
-	deal string
+	trouble *blockade
+	deal    string
 }
 
 // win has a deal won by a contact who is a subscriber.
@@ -243,14 +244,21 @@ func (s *toil) refused(ctx context.Context) error {
 
 // importing imports while tokens end and workers have to be looked after.
 func (s *toil) importing(ctx context.Context) error {
+	s.trouble.mute.Store(true)
 	id, _, err := s.someone.Import(ctx, s.campaign, s.connection, "https://www.example.com/join")
+	if err == nil {
+		err = ripen(ctx, s.World)
+	}
+	if err == nil {
+		err = s.used(ctx, func(g local.Grant) bool {
+			return g.Function == "ScheduleFunction" && g.Action == "sqs:sendmessage" && strings.HasSuffix(g.Resource, "-Imports")
+		})
+	}
+	s.trouble.mute.Store(false)
 	if err != nil {
 		return err
 	}
 	s.Org.ExpireTokens()
-	if err := ripen(ctx, s.World); err != nil {
-		return err
-	}
 	_, err = s.someone.Watch(ctx, id, 200*time.Millisecond, func(person.Progress) {})
 	return err
 }
@@ -300,7 +308,7 @@ func (v *blockade) fault(service, operation string, r *http.Request) *aws.Fault 
 }
 
 // rescues has a new token that the table does not take for so long that the broker ends; the next one finds it in the other place.
-func (s *toil) rescues(ctx context.Context, v *blockade) error {
+func (s *toil) rescues(ctx context.Context) error {
 	examine := func() error {
 		s.Org.ResetCounts()
 		if err := s.someone.Browser.Open(ctx, s.someone.Console+"/connections/"+string(s.connection)+"/doctor"); err != nil {
@@ -308,12 +316,12 @@ func (s *toil) rescues(ctx context.Context, v *blockade) error {
 		}
 		return s.someone.Browser.Submit(ctx, "examine-form", nil)
 	}
-	v.stubborn.Store(true)
+	s.trouble.stubborn.Store(true)
 	for range 2 { // the second time the other place has one already
 		s.Org.ExpireTokens()
-		v.full.Store(true)
+		s.trouble.full.Store(true)
 		_ = examine() // cannot go well
-		v.full.Store(false)
+		s.trouble.full.Store(false)
 		select {
 		case <-time.After(65 * time.Second): // longer than the lease of a broker that has ended
 		case <-ctx.Done():
@@ -323,13 +331,13 @@ func (s *toil) rescues(ctx context.Context, v *blockade) error {
 			return err
 		}
 	}
-	v.stubborn.Store(false)
+	s.trouble.stubborn.Store(false)
 	return nil
 }
 
 // letters has a message of every queue given up, once the account's and once nobody's, and tried again by the owner and by an operator. The first
 // time that the owner's come again they fail.
-func (s *toil) letters(ctx context.Context, v *blockade) error {
+func (s *toil) letters(ctx context.Context) error {
 	account, err := s.account()
 	if err != nil {
 		return err
@@ -354,14 +362,14 @@ func (s *toil) letters(ctx context.Context, v *blockade) error {
 	if err != nil || len(stopped) != len(work) {
 		return errors.Join(err, fmt.Errorf("%d pieces of work have stopped, want %d", len(stopped), len(work)))
 	}
-	v.mute.Store(true)
+	s.trouble.mute.Store(true)
 	for _, id := range stopped {
 		if err := s.someone.TryAgain(ctx, id); err != nil {
 			return err
 		}
 	}
-	err = s.failed(ctx)
-	v.mute.Store(false)
+	err = s.used(ctx, func(g local.Grant) bool { return g.Action == "sqs:changemessagevisibility" }) // a message of each queue has failed
+	s.trouble.mute.Store(false)
 	if err != nil {
 		return err
 	}
@@ -373,21 +381,22 @@ func (s *toil) letters(ctx context.Context, v *blockade) error {
 	return nil
 }
 
-// failed waits until a message of every queue of work has failed, which takes as long as the longest batching window.
-func (s *toil) failed(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+// used waits until functions have used all of some permissions.
+func (s *toil) used(ctx context.Context, some func(local.Grant) bool) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute) // the longest batching window is a minute
 	defer cancel()
 	look := time.NewTicker(200 * time.Millisecond)
 	defer look.Stop()
 	for {
-		quiet := slices.ContainsFunc(s.Stack.Grants(), func(g local.Grant) bool { return g.Action == "sqs:changemessagevisibility" && g.Unused() })
-		if !quiet {
+		grants := s.Stack.Grants()
+		i := slices.IndexFunc(grants, func(g local.Grant) bool { return some(g) && g.Unused() })
+		if i < 0 {
 			return nil
 		}
 		select {
 		case <-look.C:
 		case <-ctx.Done():
-			return errors.New("not every queue has had a message that failed")
+			return fmt.Errorf("nobody has used %+v", grants[i].Permission)
 		}
 	}
 }

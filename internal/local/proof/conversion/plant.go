@@ -2,6 +2,7 @@ package conversion
 
 import (
 	"context"
+	"iter"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	core "github.com/referralbridge/referralbridge/internal/conversion"
@@ -20,6 +21,27 @@ const (
 
 // Plants are all bugs that there are to plant.
 var Plants = []Plant{Increments, Repeats, Forgets}
+
+// Histories are those in which a bug can show, the first ones first: what a lost message was about must not be told of by
+// anything else, and nothing else happens to a deal in a quiet history in which only messages tell.
+func (p Plant) Histories() iter.Seq[uint64] {
+	return func(yield func(uint64) bool) {
+		step := uint64(1)
+		if p == Forgets {
+			step = 4
+		}
+		for seed := uint64(0); seed < 60 && yield(seed); seed += step {
+		}
+	}
+}
+
+// mortality is how many workers of a hundred die. A bug that shows when they die needs many deaths.
+func (p Plant) mortality(usual int) int {
+	if p == Forgets {
+		return 60
+	}
+	return usual
+}
 
 // forgetful is a ledger that does not know what a deal has counted before.
 type forgetful struct{ *diary }

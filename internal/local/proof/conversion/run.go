@@ -63,7 +63,7 @@ func Run(ctx context.Context, seed uint64, plant Plant) (Result, error) {
 	if err := d.setUp(ctx); err != nil {
 		return r, fmt.Errorf("setting up: %w", err)
 	}
-	w.faults.set(weather{hero: random.IntN(25), org: random.IntN(10), mortality: 5 + random.IntN(40)})
+	w.faults.set(weather{hero: random.IntN(25), org: random.IntN(10), mortality: plant.mortality(5 + random.IntN(40))})
 	d.happen(40+random.IntN(60), 24*time.Hour)
 	if random.IntN(3) == 0 {
 		w.faults.orgDown = began.Add(time.Duration(6+random.IntN(6)) * time.Hour)
