@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -30,20 +29,12 @@ func (b Batch[T]) Handle(ctx context.Context, event events.SQSEvent) (events.SQS
 		messages []events.SQSMessage // of the jobs
 	)
 	for _, message := range event.Records {
-		var e envelope[T]
-		if err := json.Unmarshal([]byte(message.Body), &e); err != nil || e.Schema < 1 {
-			b.Log.ErrorContext(ctx, "message not readable", "message", message.MessageId)
-			continue
+		switch job, there, unsent := b.Topic.open(ctx, b.Log, message); {
+		case there:
+			jobs, messages = append(jobs, job), append(messages, message)
+		case unsent:
+			failed = append(failed, message)
 		}
-		if e.Schema > schema {
-			b.Log.WarnContext(ctx, "message of a later release", "message", message.MessageId, "schema", e.Schema)
-			if err := b.Topic.putOff(ctx, laterRelease, message); err != nil {
-				b.Log.WarnContext(ctx, "message not put off; the visibility time-out will do", "message", message.MessageId, "err", err)
-				failed = append(failed, message)
-			}
-			continue
-		}
-		jobs, messages = append(jobs, e.Job), append(messages, message)
 	}
 	if len(jobs) == 0 {
 		return b.Topic.back(ctx, b.Log, failed), nil

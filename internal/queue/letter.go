@@ -66,17 +66,9 @@ type Returns struct {
 
 // Send puts the body of a letter on its queue, to be seen after the delay (at most Longest; longer ones are cut).
 func (r Returns) Send(ctx context.Context, l letter.Letter, delay time.Duration) error {
-	const op = "queue.Send"
 	url, known := r.URLs[l.Queue]
 	if !known {
-		return bridge.Say(op, bridge.Invalid, "", "nothing is sent to that queue again")
+		return bridge.Say("queue.Send", bridge.Invalid, "", "nothing is sent to that queue again")
 	}
-	in := &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &l.Body, DelaySeconds: seconds(delay)}
-	if group := string(l.Account); group != "" {
-		in.MessageGroupId = &group // as the job's own Group
-	}
-	if _, err := r.Client.SendMessage(ctx, in); err != nil {
-		return meaning(op, err)
-	}
-	return nil
+	return resend(ctx, r.Client, url, l.Body, string(l.Account), delay) // the group is the job's own
 }

@@ -75,15 +75,35 @@ func (t Topic[T]) Send(ctx context.Context, delay time.Duration, jobs ...T) erro
 	return nil
 }
 
-// putOff puts a message that was received on the queue again, unchanged, so that it is seen after the delay. Leaving it to the
-// visibility time-out would count as a crash of the worker, and in the end make a dead letter of it.
-func (t Topic[T]) putOff(ctx context.Context, delay time.Duration, m events.SQSMessage) error {
-	input := sqs.SendMessageInput{QueueUrl: &t.URL, MessageBody: &m.Body, DelaySeconds: seconds(delay)}
-	if group := m.Attributes["MessageGroupId"]; group != "" {
+// open reads a message's job. There is none in one that is not readable, which is let go, or that a later release has written: that one
+// is put off unchanged, since leaving it to the visibility time-out would count as a crash of the worker, and in the end make a dead letter
+// of it. failed says that it was not put off either.
+func (t Topic[T]) open(ctx context.Context, log *slog.Logger, m events.SQSMessage) (job T, there, failed bool) {
+	var e envelope[T]
+	if err := json.Unmarshal([]byte(m.Body), &e); err != nil || e.Schema < 1 {
+		log.ErrorContext(ctx, "message not readable", "message", m.MessageId)
+		return job, false, false
+	}
+	if e.Schema <= schema {
+		return e.Job, true, false
+	}
+	log.WarnContext(ctx, "message of a later release", "message", m.MessageId, "schema", e.Schema)
+	if err := resend(ctx, t.Client, t.URL, m.Body, m.Attributes["MessageGroupId"], laterRelease); err != nil {
+		log.WarnContext(ctx, "message not put off; the visibility time-out will do", "message", m.MessageId, "err", err)
+		return job, false, true
+	}
+	return job, false, false
+}
+
+// resend puts the body of a message on a queue again, word for word, to be seen after the delay (at most Longest; longer ones are
+// cut). An empty group is none.
+func resend(ctx context.Context, client *sqs.Client, url, body, group string, delay time.Duration) error {
+	input := sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body, DelaySeconds: seconds(delay)}
+	if group != "" {
 		input.MessageGroupId = &group
 	}
-	if _, err := t.Client.SendMessage(ctx, &input); err != nil {
-		return meaning("queue.putOff", err)
+	if _, err := client.SendMessage(ctx, &input); err != nil {
+		return meaning("queue.resend", err)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,21 +43,12 @@ func (w Worker[T]) Handle(ctx context.Context, event events.SQSEvent) (events.SQ
 
 // settle runs a message's job and reports whether the message may be deleted.
 func (w Worker[T]) settle(ctx context.Context, message events.SQSMessage) bool {
-	var e envelope[T]
 	log := w.Log.With("message", message.MessageId)
-	if err := json.Unmarshal([]byte(message.Body), &e); err != nil || e.Schema < 1 {
-		log.ErrorContext(ctx, "message not readable")
-		return true
+	job, there, unsent := w.Topic.open(ctx, w.Log, message)
+	if !there {
+		return !unsent
 	}
-	if e.Schema > schema {
-		log.WarnContext(ctx, "message of a later release", "schema", e.Schema)
-		if err := w.Topic.putOff(ctx, laterRelease, message); err != nil {
-			log.WarnContext(ctx, "message not put off; the visibility time-out will do", "err", err)
-			return false
-		}
-		return true
-	}
-	err := w.run(ctx, e.Job)
+	err := w.run(ctx, job)
 	kind := bridge.KindOf(err)
 	switch {
 	case err == nil:
@@ -68,7 +58,7 @@ func (w Worker[T]) settle(ctx context.Context, message events.SQSMessage) bool {
 		return true
 	case kind == bridge.Throttled:
 		delay := bridge.AfterOf(err, time.Minute)
-		if err := w.Topic.Send(ctx, delay, e.Job); err != nil {
+		if err := w.Topic.Send(ctx, delay, job); err != nil {
 			log.WarnContext(ctx, "job not put off; the visibility time-out will do", "err", err)
 			return false
 		}

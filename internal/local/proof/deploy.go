@@ -1,7 +1,6 @@
 package proof
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -77,7 +76,7 @@ func checkers(ctx context.Context, root string, tell func(string, ...any), found
 		Level, Message string
 		Rule           struct{ ID string }
 	}
-	if err := json.Unmarshal(said, &matches); err != nil {
+	if err := json.Unmarshal([]byte(said), &matches); err != nil {
 		return fmt.Errorf("cfn-lint: %w", errors.Join(failed, err))
 	}
 	for _, m := range matches {
@@ -89,11 +88,11 @@ func checkers(ctx context.Context, root string, tell func(string, ...any), found
 	found.asked++
 
 	said, failed = target(ctx, root, "sam-lint")
-	found.SAMLintErrors = len(samError.FindAll(said, -1))
+	found.SAMLintErrors = len(samError.FindAllString(said, -1))
 	if failed != nil && found.SAMLintErrors == 0 {
 		return fmt.Errorf("sam validate: %w", failed)
 	}
-	if bytes.Contains(said, []byte("is a valid SAM Template")) || failed != nil {
+	if strings.Contains(said, "is a valid SAM Template") || failed != nil {
 		found.asked++
 	}
 
@@ -101,7 +100,7 @@ func checkers(ctx context.Context, root string, tell func(string, ...any), found
 	var report struct {
 		Summary struct{ Passed, Failed int }
 	}
-	if err := json.Unmarshal(said, &report); err != nil {
+	if err := json.Unmarshal([]byte(said), &report); err != nil {
 		return fmt.Errorf("checkov: %w", errors.Join(failed, err))
 	}
 	found.CheckovFailed = report.Summary.Failed
@@ -214,7 +213,7 @@ func median(d []time.Duration) time.Duration {
 // otherEmulator runs the demonstration on an AWS that we did not write.
 func otherEmulator(ctx context.Context, root string, tell func(string, ...any), found *Deploy) error {
 	said, failed := target(ctx, root, "other")
-	lines := strings.Split(strings.TrimSpace(string(said)), "\n")
+	lines := strings.Split(said, "\n")
 	last := lines[len(lines)-1]
 	var result struct {
 		Equal     bool
@@ -233,15 +232,7 @@ func otherEmulator(ctx context.Context, root string, tell func(string, ...any), 
 	return nil
 }
 
-// target makes a target and returns what it prints. What it says besides is in the error.
-func target(ctx context.Context, root string, arguments ...string) ([]byte, error) {
-	command := exec.CommandContext(ctx, "make", append([]string{"--no-print-directory", "--silent"}, arguments...)...)
-	command.Dir = root
-	var problems bytes.Buffer
-	command.Stderr = &problems
-	said, err := command.Output()
-	if err != nil {
-		err = fmt.Errorf("make %s: %w: %s", arguments[0], err, &problems)
-	}
-	return said, err
+// target makes a target and returns what it prints.
+func target(ctx context.Context, root string, arguments ...string) (string, error) {
+	return output(ctx, root, "make", append([]string{"--no-print-directory", "--silent"}, arguments...)...)
 }

@@ -213,14 +213,14 @@ func export(ctx context.Context, root, commit, directory string) error {
 	return os.Remove(packed)
 }
 
-// output runs a program in a directory and returns what it prints. If it fails, the error has its own words.
+// output runs a program in a directory and returns what it prints, also if it fails: the error has what it complains of.
 func output(ctx context.Context, directory, program string, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, program, args...)
 	command.Dir = directory
 	var out, problems bytes.Buffer
 	command.Stdout, command.Stderr = &out, &problems
 	if err := command.Run(); err != nil {
-		return "", fmt.Errorf("%s: %w: %s", program, err, strings.TrimSpace(problems.String()))
+		return strings.TrimSpace(out.String()), fmt.Errorf("%s: %w: %s", program, err, strings.TrimSpace(problems.String()))
 	}
 	return strings.TrimSpace(out.String()), nil
 }
