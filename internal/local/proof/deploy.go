@@ -174,10 +174,10 @@ func firstPolls(ctx context.Context, root string, tell func(string, ...any), fou
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
 
-	took := map[string][]time.Duration{}
+	took := map[string][]float64{} // milliseconds
 	measure := func(name string, cold func(context.Context) (time.Duration, error)) error {
 		d, err := cold(ctx)
-		took[name] = append(took[name], d)
+		took[name] = append(took[name], float64(d)/float64(time.Millisecond))
 		return err
 	}
 	for range rounds {
@@ -190,13 +190,14 @@ func firstPolls(ctx context.Context, root string, tell func(string, ...any), fou
 			}
 		}
 	}
-	least := median(took["an empty handler"])
+	least := quantile(took["an empty handler"], 0.5)
 	for _, name := range slices.Sorted(maps.Keys(took)) {
-		ratio := round(median(took[name]).Seconds() / least.Seconds())
+		median := quantile(took[name], 0.5)
+		ratio := round(median / least)
 		if name != warming {
 			found.FirstPollRatio = max(found.FirstPollRatio, ratio)
 		}
-		tell("first poll: %-24s %5.1f ms, %.2f of an empty handler's", name, float64(median(took[name]).Microseconds())/1000, ratio)
+		tell("first poll: %-24s %5.1f ms, %.2f of an empty handler's", name, median, ratio)
 	}
 	return nil
 }
@@ -204,11 +205,6 @@ func firstPolls(ctx context.Context, root string, tell func(string, ...any), fou
 // warming is the function that makes its first calls to AWS before it asks for work, so that a webhook does not wait for them. How long
 // they take is the network's matter.
 const warming = "subscriber-event"
-
-func median(d []time.Duration) time.Duration {
-	slices.Sort(d)
-	return d[len(d)/2]
-}
 
 // otherEmulator runs the demonstration on an AWS that we did not write.
 func otherEmulator(ctx context.Context, root string, tell func(string, ...any), found *Deploy) error {

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -124,9 +123,8 @@ func postEnvelopes(ctx context.Context, root string, lasts time.Duration, tell f
 	if len(took) == 0 {
 		return found, errors.New("outbound: no envelope was acknowledged")
 	}
-	slices.Sort(took)
 	found.Acknowledged, found.Messages = len(took), int(queued.Load())
-	found.Median, found.Slowest = round(took[len(took)/2]), round(took[len(took)*99/100])
+	found.Median, found.Slowest = round(quantile(took, 0.5)), round(quantile(took, 0.99))
 	found.Processor = round(float64(spent) / float64(time.Millisecond) / float64(found.Envelopes))
 	tell("outbound: %d envelopes of %d notifications at %d a second, %d acknowledged, p50 %.1f ms, p99 %.1f ms, %.1f ms of the processor each",
 		found.Envelopes, found.Notifications, pace, found.Acknowledged, found.Median, found.Slowest, found.Processor)
