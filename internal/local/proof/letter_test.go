@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/local"
@@ -20,7 +21,7 @@ import (
 	simorg "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 )
 
-// TestADeadLetterReachesItsOwner goes the whole way through the real binaries: the job of an import fails five times, its
+// TestADeadLetterReachesItsOwner goes the whole way through the real binaries: the job of an import fails until its queue gives it up, its
 // owner finds it in the console and tries it again when the cause is gone, and the import is done. A message that cannot be
 // read reaches the operator alone.
 func TestADeadLetterReachesItsOwner(t *testing.T) {
@@ -39,8 +40,7 @@ func TestADeadLetterReachesItsOwner(t *testing.T) {
 		Salesforce:   simorg.Options{Generated: 12},
 		ReferralHero: simhero.Options{Lists: []simhero.List{{Name: campaign, URL: "https://www.example.com/join"}}},
 		Stack: local.Options{
-			Schedules:    map[string]time.Duration{"ScheduleFunction": 0}, // nobody else looks after the import
-			Visibilities: map[string]time.Duration{"Imports": 0},          // no need to wait for the next receive
+			Schedules: map[string]time.Duration{"ScheduleFunction": 0}, // nobody else looks after the import
 		},
 		AWS: aws.Options{Fault: func(service, operation string, r *http.Request) *aws.Fault {
 			if ill.Load() && operation == "GetItem" && strings.Contains(r.Header.Get("Authorization"), "Credential=local-ImportPageFunction/") {
@@ -58,6 +58,13 @@ func TestADeadLetterReachesItsOwner(t *testing.T) {
 	cloud, err := cloudOf(ctx, w, local.Operator)
 	do(err)
 	queues, imports, dead := sqs.NewFromConfig(cloud), w.Stack.Ref("Imports"), w.Stack.Ref("ImportsDead")
+	// The queue gives up after one failure, not five: between them lie seven minutes and then the visibility time-out.
+	of, err := queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &dead, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameQueueArn}})
+	do(err)
+	_, err = queues.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &imports, Attributes: map[string]string{
+		"RedrivePolicy": `{"deadLetterTargetArn":"` + of.Attributes["QueueArn"] + `","maxReceiveCount":1}`,
+	}})
+	do(err)
 	someone := person.New(w.Stack.URL)
 	list, connection, err := someone.SetUp(ctx, person.Account{Token: w.Hero.Token(), Allowance: 5000, Campaign: campaign})
 	do(err)
@@ -77,8 +84,6 @@ func TestADeadLetterReachesItsOwner(t *testing.T) {
 	}
 
 	ill.Store(false)
-	_, err = queues.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &imports, Attributes: map[string]string{"VisibilityTimeout": "720"}})
-	do(err)
 	do(someone.TryAgain(ctx, stopped[0]))
 	done, err := someone.Watch(ctx, begun, 50*time.Millisecond, func(person.Progress) {})
 	do(err)
