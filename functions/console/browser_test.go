@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -306,8 +307,25 @@ func (b *screen) address() string {
 	return address
 }
 
-func (b *screen) wait(css string)  { b.Helper(); b.do(chromedp.WaitReady(chromedp.CSS(css))) }
-func (b *screen) click(css string) { b.Helper(); b.do(chromedp.Click(chromedp.CSS(css))) }
+func (b *screen) wait(css string) { b.Helper(); b.do(chromedp.WaitReady(chromedp.CSS(css))) }
+
+// click waits until the place has come to rest and nothing lies on it: a click on where it was a moment ago would be lost.
+func (b *screen) click(css string) {
+	b.Helper()
+	b.do(chromedp.WaitVisible(chromedp.CSS(css)))
+	b.eventually(css+" can be clicked", `await new Promise(done => {
+		const place = document.querySelector(`+strconv.Quote(css)+`), frames = 60
+		place.scrollIntoView({block: "center", behavior: "instant"})
+		const look = (before, left) => {
+			const {x, y, width, height} = place.getClientRects()[0] || {}, now = [innerWidth, x, y, width, height].join()
+			if (now === before && place.contains(document.elementFromPoint(x + width / 2, y + height / 2))) done(true)
+			else if (left === 0) done(false)
+			else requestAnimationFrame(() => look(now, left - 1))
+		}
+		look("", frames)
+	})`)
+	b.do(chromedp.Click(chromedp.CSS(css)))
+}
 
 func (b *screen) fill(css, text string) {
 	b.Helper()
@@ -330,7 +348,7 @@ func (b *screen) eventually(what, expression string) {
 	deadline := time.Now().Add(90 * time.Second)
 	for time.Now().Before(deadline) {
 		value, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](
-			`new Promise(done => setTimeout(() => done(!!(`+expression+`)), 100))`, chromedp.EvalAwaitPromise))
+			`(async () => !!(`+expression+`) || (await new Promise(done => setTimeout(done, 100)), false))()`, chromedp.EvalAwaitPromise))
 		if err == nil && value { // an error: the page was just being left
 			return
 		}
