@@ -66,7 +66,7 @@ func TestErase(t *testing.T) {
 	if !strings.Contains(r.table(t), string(account)) {
 		t.Error("rows are gone while workers may still write")
 	}
-	run(4 * time.Minute)
+	run(9 * time.Minute)
 	if table := r.table(t); strings.Contains(table, string(account)) || strings.Contains(table, "dana@example.com") {
 		t.Error("something of the account is left in the table")
 	}

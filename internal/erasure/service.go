@@ -14,8 +14,8 @@ import (
 	"github.com/referralbridge/referralbridge/internal/bridge"
 )
 
-// quiet is how long nothing is deleted after access has ended. It is longer than any worker lives.
-const quiet = 5 * time.Minute
+// quiet is how long nothing is deleted after access has ended: twice as long as any worker lives, which may have begun just before.
+const quiet = 10 * time.Minute
 
 // Begun is an erasure on its way.
 type Begun struct {
