@@ -13,17 +13,18 @@ import (
 	"testing"
 )
 
-// secretShapes are what secrets look like of which somebody else could make use.
+// secretShapes are what secrets look like of which somebody else could make use. Each begins with its first letters, and not with
+// the border of a word: letters are searched for without the machine of regular expressions, which takes seconds under the race detector.
 var secretShapes = map[string]*regexp.Regexp{
-	"an access key of AWS's":        regexp.MustCompile(`\b(AKIA|ASIA)[A-Z0-9]{16}\b`),
+	"an access key of AWS's":        regexp.MustCompile(`A[KS]IA[A-Z0-9]{16}\b`),
 	"a private key":                 regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`),
-	"an access token of Salesforce": regexp.MustCompile(`\b00D[0-9A-Za-z]{12,15}![0-9A-Za-z._]{40,}`),
-	"a refresh token of Salesforce": regexp.MustCompile(`\b5Aep861[0-9A-Za-z._]{20,}`),
-	"a secret of a webhook":         regexp.MustCompile(`\bwhsec_[0-9A-Za-z+/=]{20,}`),
-	"a key of Stripe's":             regexp.MustCompile(`\b(sk|rk)_live_[0-9A-Za-z]{10,}`),
-	"a token of GitHub's":           regexp.MustCompile(`\bgh[opsur]_[0-9A-Za-z]{30,}`),
-	"a token of Slack's":            regexp.MustCompile(`\bxox[abprs]-[0-9A-Za-z-]{10,}`),
-	"a signed token":                regexp.MustCompile(`\beyJ[0-9A-Za-z_-]{15,}\.eyJ[0-9A-Za-z_-]{15,}\.[0-9A-Za-z_-]{20,}`),
+	"an access token of Salesforce": regexp.MustCompile(`00D[0-9A-Za-z]{12,15}![0-9A-Za-z._]{40,}`),
+	"a refresh token of Salesforce": regexp.MustCompile(`5Aep861[0-9A-Za-z._]{20,}`),
+	"a secret of a webhook":         regexp.MustCompile(`whsec_[0-9A-Za-z+/=]{20,}`),
+	"a key of Stripe's":             regexp.MustCompile(`k_live_[0-9A-Za-z]{10,}`),
+	"a token of GitHub's":           regexp.MustCompile(`gh[opsur]_[0-9A-Za-z]{30,}`),
+	"a token of Slack's":            regexp.MustCompile(`xox[abprs]-[0-9A-Za-z-]{10,}`),
+	"a signed token":                regexp.MustCompile(`eyJ[0-9A-Za-z_-]{15,}\.eyJ[0-9A-Za-z_-]{15,}\.[0-9A-Za-z_-]{20,}`),
 }
 
 // random is a text without a pattern, as keys are.
