@@ -50,8 +50,8 @@ type Which string
 
 // The records that syncing asks for without naming them.
 const (
-	Ours      Which = "ours"       // those with a SUB_ID
-	WithEmail Which = "with_email" // those with an e-mail address
+	Ours      Which = "ours"      // those with a SUB_ID
+	Matchable Which = "matchable" // those with an e-mail address, or with a SUB_ID as far as that is visible
 )
 
 // Load is how far a bulk load is.

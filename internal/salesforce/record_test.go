@@ -37,7 +37,7 @@ func TestEveryRecord(t *testing.T) {
 			var last bridge.SalesforceID
 			n := 0
 			calls := s.calls(func() {
-				err := s.EveryRecord(t.Context(), s.layouts, bridge.ToContact, bridge.WithEmail, func(r bridge.Record) error {
+				err := s.EveryRecord(t.Context(), s.layouts, bridge.ToContact, bridge.Matchable, func(r bridge.Record) error {
 					if r.ID <= last || r.Email != fmt.Sprintf("n%d@example.com", n) {
 						return fmt.Errorf("record %d: %s with %s after %s", n, r.ID, r.Email, last)
 					}
@@ -52,10 +52,36 @@ func TestEveryRecord(t *testing.T) {
 			if n != tc.records || calls != tc.calls {
 				t.Errorf("%d records by %d calls, want %d by %d", n, calls, tc.records, tc.calls)
 			}
-			if count, err := s.CountRecords(t.Context(), s.layouts, bridge.ToContact, bridge.WithEmail); err != nil || count != tc.records {
+			if count, err := s.CountRecords(t.Context(), s.layouts, bridge.ToContact, bridge.Matchable); err != nil || count != tc.records {
 				t.Errorf("CountRecords = %d, %v, want %d", count, err, tc.records)
 			}
 		})
+	}
+}
+
+func TestEveryRecordThatCanBeMatched(t *testing.T) {
+	t.Parallel()
+	s := newStand(t, simulated.Options{Contacts: []simulated.Contact{{LastName: "Address", Email: "a@example.com"}, {LastName: "Neither"}}})
+	change := newContacts(1)
+	change[0].Person.Email = ""
+	succeed(t, s.Write(t.Context(), s.layouts, change))
+	hidden := s.layouts["Contact"]
+	hidden.Visible = hidden.Visible.Without(bridge.SubscriberKey)
+	for name, tc := range map[string]struct {
+		layout bridge.Layout
+		want   int
+	}{
+		"by address or by SUB_ID":           {s.layouts["Contact"], 2},
+		"by address where SUB_ID is hidden": {hidden, 1},
+	} {
+		layouts, n := map[string]bridge.Layout{"Contact": tc.layout}, 0
+		err := s.EveryRecord(t.Context(), layouts, bridge.ToContact, bridge.Matchable, func(bridge.Record) error { n++; return nil })
+		if err != nil || n != tc.want {
+			t.Errorf("%s: %d records, %v, want %d", name, n, err, tc.want)
+		}
+		if n, err := s.CountRecords(t.Context(), layouts, bridge.ToContact, bridge.Matchable); err != nil || n != tc.want {
+			t.Errorf("%s: CountRecords = %d, %v, want %d", name, n, err, tc.want)
+		}
 	}
 }
 
@@ -71,7 +97,7 @@ func TestShorterPages(t *testing.T) {
 	s.layouts["Contact"] = layout
 	seen := map[bridge.SalesforceID]bool{}
 	calls := s.calls(func() {
-		err := s.EveryRecord(t.Context(), s.layouts, bridge.ToContact, bridge.WithEmail, func(r bridge.Record) error {
+		err := s.EveryRecord(t.Context(), s.layouts, bridge.ToContact, bridge.Matchable, func(r bridge.Record) error {
 			if seen[r.ID] {
 				return fmt.Errorf("%s again", r.ID)
 			}
@@ -345,7 +371,7 @@ func TestReadingFails(t *testing.T) {
 			t.Parallel()
 			s := newStand(t, simulated.Options{Contacts: numbered(10)})
 			s.org.SetRules(simulated.Rule{Kind: simulated.KindAPI, Fault: tc.fault})
-			err := s.EveryRecord(t.Context(), s.layouts, bridge.ToContact, bridge.WithEmail, func(bridge.Record) error { return nil })
+			err := s.EveryRecord(t.Context(), s.layouts, bridge.ToContact, bridge.Matchable, func(bridge.Record) error { return nil })
 			if bridge.KindOf(err) != tc.kind {
 				t.Errorf("EveryRecord: %v, want %s", err, tc.kind)
 			}
@@ -429,7 +455,7 @@ func TestChainsThatBreak(t *testing.T) {
 			hosts := salesforce.Hosts{Simulator: server.URL}
 			c := &salesforce.Client{HTTP: hosts.HTTPClient(), Hosts: hosts, Tokens: tokens}
 			n := 0
-			err := c.EveryRecord(t.Context(), map[string]bridge.Layout{"Contact": {}}, bridge.ToContact, bridge.WithEmail, func(bridge.Record) error { n++; return nil })
+			err := c.EveryRecord(t.Context(), map[string]bridge.Layout{"Contact": {}}, bridge.ToContact, bridge.Matchable, func(bridge.Record) error { n++; return nil })
 			if bridge.KindOf(err) != tc.kind || n != tc.rows || calls != len(tc.parts) {
 				t.Errorf("%d rows by %d calls, %v; want %d by %d, %q", n, calls, err, tc.rows, len(tc.parts), tc.kind)
 			}

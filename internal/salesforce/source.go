@@ -73,8 +73,10 @@ func (s *source) key() string {
 // only narrows the source to the records that are meant.
 func (s *source) only(op string, which bridge.Which) error {
 	switch {
-	case which == bridge.WithEmail:
+	case which == bridge.Matchable && s.key() == "":
 		s.conditions = append(s.conditions, "Email != null")
+	case which == bridge.Matchable:
+		s.conditions = append(s.conditions, "(Email != null OR "+s.key()+" != null)")
 	case which != bridge.Ours:
 		return bridge.E(op, bridge.Internal, fmt.Errorf("which records: %q", string(which)))
 	case s.key() == "":

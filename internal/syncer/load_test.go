@@ -174,3 +174,28 @@ func TestHintsWaitLongerForALoadThatTakesLong(t *testing.T) {
 		t.Errorf("the hint was handed out %d times in six hours, want at most 45", w.handed)
 	}
 }
+
+// A bulk load does not tell the ids of new records, so a large campaign looks for them once more; and by then some have lost their address.
+func TestRecordsWithoutAnAddressAreStillFoundAfterALoad(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{bare: true, bulk: 10, hero: simhero.Options{Subscribers: 1600, WindowKind: simhero.None}})
+	w.count()
+	w.on(nil)
+	before := w.records("Contact")
+	for _, r := range before[:3] {
+		w.edit(r.text("Email"), map[string]any{"FirstName": "Renamed", "Email": nil})
+	}
+	if s := w.compare().Statement; s.Created != 0 {
+		t.Errorf("the statement is %+v, want nobody new", s)
+	}
+	renamed := 0
+	after := w.records("Contact")
+	for _, r := range after {
+		if r.text("FirstName") == "Renamed" && r.text("RH_SUB_ID__c") != "" {
+			renamed++
+		}
+	}
+	if renamed != 3 || len(after) != len(before) {
+		t.Errorf("%d of 3 keep their names, of %d contacts; there were %d", renamed, len(after), len(before))
+	}
+}

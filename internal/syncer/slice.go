@@ -449,7 +449,7 @@ func (f *finding) follow(ctx context.Context, lost []*item) (strangers []*item, 
 }
 
 // strangers looks for the records of those without one: by their keys and addresses, or by reading every record that
-// has an address, whichever takes fewer calls.
+// has either, whichever takes fewer calls.
 func (f *finding) strangers(ctx context.Context, strangers []*item) error {
 	if len(strangers) == 0 {
 		return nil
@@ -467,7 +467,7 @@ func (f *finding) strangers(ctx context.Context, strangers []*item) error {
 		}
 	}
 	if n := (len(keys) + len(mails)) / keysPerCall; n > 2 {
-		there, err := f.b.org.CountRecords(ctx, f.b.layouts, f.b.sync.Target, bridge.WithEmail)
+		there, err := f.b.org.CountRecords(ctx, f.b.layouts, f.b.sync.Target, bridge.Matchable)
 		if err != nil {
 			return f.b.heard(ctx, err)
 		}
@@ -486,14 +486,12 @@ func (f *finding) everybody(ctx context.Context, keys []bridge.SubscriberID, mai
 	for _, m := range mails {
 		wantedMails[m] = true
 	}
-	found := map[bridge.SubscriberID]bool{}
-	err := f.b.org.EveryRecord(ctx, f.b.layouts, f.b.sync.Target, bridge.WithEmail, func(r bridge.Record) error {
+	err := f.b.org.EveryRecord(ctx, f.b.layouts, f.b.sync.Target, bridge.Matchable, func(r bridge.Record) error {
 		key := bridge.SubscriberID(r.Values[bridge.SubscriberKey])
 		if wantedKeys[key] || wantedMails[bridge.NormalizeEmail(r.Email)] {
 			f.matches.add(r)
-			found[key] = true
 		}
 		return nil
 	})
-	return f.b.heard(ctx, err) // records with a SUB_ID and without an address have links
+	return f.b.heard(ctx, err)
 }

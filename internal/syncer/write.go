@@ -246,6 +246,8 @@ func (p *batch) judge(it *item, r bridge.Written, alone bool, lost map[bridge.Ta
 		}
 		if it.change.ID == "" {
 			it.link.Parent = it.change.Parent
+		}
+		if r.Created {
 			p.done.tally.Created++
 		}
 		return

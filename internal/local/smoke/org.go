@@ -280,7 +280,7 @@ func (t *org) contacts(ctx context.Context) {
 	t.try("a composite call of five queries, each after the last row of the one before, reads contacts and their dates", func() (string, error) {
 		layouts := map[string]bridge.Layout{"Contact": t.layout}
 		rows, undated := 0, 0
-		err := t.client.EveryRecord(ctx, layouts, bridge.ToContact, bridge.WithEmail, func(r bridge.Record) error {
+		err := t.client.EveryRecord(ctx, layouts, bridge.ToContact, bridge.Matchable, func(r bridge.Record) error {
 			if r.Modified.IsZero() {
 				undated++
 			}
