@@ -102,6 +102,9 @@ func TestRecordsThatAreRefused(t *testing.T) {
 		"INVALID_FIELD_FOR_INSERT_UPDATE":               false,
 		"INVALID_FIELD":                                 false,
 		"UNKNOWN_EXCEPTION":                             false,
+		"INVALID_CROSS_REFERENCE_KEY":                   false, // of what the record refers to: it is there itself
+		"NOT_FOUND":                                     false,
+		"ENTITY_IS_DELETED":                             false,
 		"SOMETHING_NEW":                                 false,
 		"UNABLE_TO_LOCK_ROW":                            true,
 		"QUERY_TIMEOUT":                                 true, // of a trigger

@@ -257,6 +257,7 @@ func (p *batch) judge(it *item, r bridge.Written, alone bool, lost map[bridge.Ta
 	case kind == bridge.Throttled && code != "" && (code != callsSpent || alone), kind == bridge.Unavailable && ofRecord(code, alone):
 		it.problem, it.passing = problemOf(r.Err), true
 	case kind == bridge.NotFound && it.change.ID != "" && code != "":
+		it.problem = problemOf(r.Err)
 		lost[it.change.Target] = append(lost[it.change.Target], it)
 	case schemaCodes[code], kind == bridge.NotFound:
 		p.relook[it.change.Target] = true
@@ -324,7 +325,8 @@ func (p *batch) halt(err error) {
 }
 
 // follow finds what became of records that are not there any more. Their subscribers are matched anew, with the record
-// that theirs was merged into or converted to if there is one.
+// that theirs was merged into or converted to if there is one. A record that is where it was has been refused like any other: what
+// is missing is something that it refers to, such as an owner.
 func (p *batch) follow(ctx context.Context, lost map[bridge.Target][]*item) {
 	for target, items := range lost {
 		ids := make([]bridge.SalesforceID, len(items))
@@ -340,12 +342,17 @@ func (p *batch) follow(ctx context.Context, lost map[bridge.Target][]*item) {
 				it.problem = &Problem{Cause: untried}
 				continue
 			}
+			refused := it.problem
+			it.problem = nil
+			_, moved := f.of[it.change.ID]
 			switch end := f.end(it.change.ID, it.sub.ID); {
+			case !moved:
+				it.problem = refused
 			case end.others:
 				// Two contacts were made one, and each belonged to a subscriber. The survivor keeps its own.
 				p.lose(it)
 			case end.record == "" && it.gone:
-				it.link.Record, it.problem = "", nil // nothing is left to be cleared
+				it.link.Record = "" // nothing is left to be cleared
 			default:
 				it.link.Record, it.link.Target, it.link.Parent, it.link.Print = end.record, end.target, "", ""
 				it.problem = &Problem{Cause: rematch}
