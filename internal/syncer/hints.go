@@ -37,7 +37,14 @@ func (w Worker) Hints(ctx context.Context, hints []Hint, live bool) []error {
 		groups[c] = append(groups[c], i)
 	}
 	errs := make([]error, len(hints))
+	var pace pace
 	for _, c := range order {
+		if !pace.another(ctx) { // or an org that hangs would take the hints of others down with it
+			for _, i := range groups[c] {
+				errs[i] = &bridge.Error{Op: "syncer.Hints", Kind: bridge.Throttled, Code: "out of time", After: time.Second}
+			}
+			continue
+		}
 		group := make([]Hint, 0, len(groups[c]))
 		for _, i := range groups[c] {
 			group = append(group, hints[i])
@@ -168,7 +175,7 @@ func merge(was Hint, known bool, h Hint) Hint {
 	if was.At > h.At {
 		later = was
 	}
-	later.Deep, later.Force, later.Once = was.Deep || h.Deep, was.Force || h.Force, was.Once && h.Once
+	later.Deep, later.Force, later.Once = was.deep() || h.deep(), was.Force || h.Force, was.Once && h.Once
 	later.Tries = max(was.Tries, h.Tries)
 	return later
 }

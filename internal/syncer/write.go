@@ -1,11 +1,11 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -54,7 +54,11 @@ func (b *bench) write(ctx context.Context, items []*item, over int, run bool) (o
 			todo = append(todo, it)
 		}
 	}
+	var pace pace
 	for part := range slices.Chunk(byParent(todo), mostWrites) {
+		if !pace.another(ctx) { // what was written is not written again
+			return total, &stop{after: time.Second}
+		}
 		if err := b.part(ctx, part, over, run, &total); err != nil {
 			return total, err
 		}
@@ -74,13 +78,17 @@ func (it *item) mine() bool {
 	return it.link.Why == it.hint.Why && it.link.WrittenAt.UnixMilli() >= it.hint.At
 }
 
-// byParent puts records of one account next to each other, so that batches do not wait for each other's locks.
+// byParent puts records of one account next to each other, so that batches do not wait for each other's locks. Subscribers who are gone
+// come last: whoever has signed up again has the same record, which is not to be cleared then.
 func byParent(items []*item) []*item {
-	slices.SortStableFunc(items, func(x, y *item) int {
-		if c := strings.Compare(string(x.link.Parent), string(y.link.Parent)); c != 0 {
-			return c
+	last := func(it *item) int {
+		if it.gone {
+			return 1
 		}
-		return strings.Compare(string(x.link.Record), string(y.link.Record))
+		return 0
+	}
+	slices.SortStableFunc(items, func(x, y *item) int {
+		return cmp.Or(last(x)-last(y), cmp.Compare(x.link.Parent, y.link.Parent), cmp.Compare(x.link.Record, y.link.Record))
 	})
 	return items
 }
