@@ -225,6 +225,30 @@ func TestTwoContactsMergedIntoAThird(t *testing.T) {
 	}
 }
 
+// Whoever is deleted and signs up again has a new id and the same contact; word of both may come in one batch.
+func TestSignedUpAgainInTheSameBatch(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, nil)
+	for range 8 { // a batch has no order
+		old := s.b
+		s.heroCall(http.MethodDelete, "/subscribers/"+string(old), nil, nil)
+		s.b, _ = s.signUp("b@example.com", "B", s.code)
+		var hints []syncer.Hint
+		for id, why := range map[bridge.SubscriberID]string{old: "deletion", s.b: "registration"} {
+			hints = append(hints, syncer.Hint{Account: account, Campaign: campaign, Subscriber: id, Why: why, At: s.Now().UnixMilli()})
+		}
+		for _, err := range s.worker.Hints(t.Context(), hints, true) {
+			s.must(err)
+		}
+		if got := s.causes(); len(got) != 0 {
+			t.Fatalf("need somebody: %v", got)
+		}
+		if got := s.contact("b@example.com").text("RH_SUB_ID__c"); got != string(s.b) {
+			t.Fatalf("the contact is %q's, want %q's", got, s.b)
+		}
+	}
+}
+
 func TestDeletedContactsThatComeBack(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, nil)
