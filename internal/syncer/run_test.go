@@ -382,6 +382,17 @@ func TestCampaignsTakeTurns(t *testing.T) {
 	if bridge.CodeOf(err) != "owned" {
 		t.Fatalf("two campaigns own the fields: %v", err)
 	}
+	w.others["c_2"] = w.client // another user of the same org
+	elsewhere := o
+	elsewhere.Connection = "c_2"
+	if err := w.service.Save(t.Context(), account, second, "Dana Reeve", elsewhere); bridge.CodeOf(err) != "owned" {
+		t.Fatalf("two campaigns own the fields by two users: %v", err)
+	}
+	if cost, err := w.service.Preview(t.Context(), account, second, elsewhere); err != nil || cost.Owner != campaign {
+		t.Errorf("the preview says %+v, %v", cost, err)
+	}
+	w.must(w.service.Save(t.Context(), account, campaign, "Dana Reeve", elsewhere)) // the campaign itself may change its user
+	w.must(w.service.Save(t.Context(), account, campaign, "Dana Reeve", o))
 	w.must(w.service.Off(t.Context(), account, campaign, "Dana Reeve"))
 	w.must(w.service.Save(t.Context(), account, second, "Dana Reeve", o))
 	calls := w.hero.Counts().Calls

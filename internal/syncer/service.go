@@ -164,7 +164,45 @@ func (s Service) Preview(ctx context.Context, account bridge.AccountID, campaign
 	if err != nil && bridge.KindOf(err) != bridge.NotFound {
 		return Cost{}, bridge.E(op, "", err)
 	}
-	return cost, nil
+	if cost.Owner == "" {
+		cost.Owner, err = s.elsewhere(ctx, account, campaign, o)
+	}
+	return cost, bridge.E(op, "", err)
+}
+
+// elsewhere names the campaign that keeps its values in the same fields by another connection, if there is one: two users of an org are two
+// connections to it.
+func (s Service) elsewhere(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, o Options) (bridge.CampaignID, error) {
+	all, err := s.Rows.Syncs(ctx, account)
+	if err != nil {
+		return "", err
+	}
+	org := func(id bridge.ConnectionID) (bridge.SalesforceID, error) {
+		c, err := s.Connections.Connection(ctx, account, id)
+		if bridge.KindOf(err) == bridge.NotFound {
+			return "", nil
+		}
+		return c.Org, err
+	}
+	for _, other := range all {
+		if !other.On || other.Campaign == campaign || other.Connection == o.Connection || other.Target.Object() != o.Target.Object() {
+			continue
+		}
+		mine, err := org(o.Connection)
+		if err != nil {
+			return "", err
+		}
+		if theirs, err := org(other.Connection); err != nil || theirs == mine && mine != "" {
+			return other.Campaign, err
+		}
+	}
+	return "", nil
+}
+
+// owned is the refusal of fields that another campaign has.
+func owned(op string, err error) error {
+	return &bridge.Error{Op: op, Kind: bridge.Conflict, Code: "owned", Field: "connection", Err: err,
+		Message: "Another campaign keeps its values in these fields: a record has room for one. Switch that one off first. This campaign can import and track all the same."}
 }
 
 // Save switches syncing on, with these options, and has everything filled in; or changes the options of a campaign that is
@@ -177,6 +215,12 @@ func (s Service) Save(ctx context.Context, account bridge.AccountID, campaign br
 	}
 	if err := s.vacant(ctx, op, account, campaign, o); err != nil {
 		return err
+	}
+	switch other, err := s.elsewhere(ctx, account, campaign, o); {
+	case err != nil:
+		return bridge.E(op, "", err)
+	case other != "":
+		return owned(op, nil)
 	}
 	return s.edit(ctx, op, account, campaign, func(sync *Sync) bool {
 		if sync.On && sync.Options == o {
@@ -271,8 +315,7 @@ func (s Service) edit(ctx context.Context, op string, account bridge.AccountID, 
 		if now.On {
 			owner, failed := s.Rows.Owner(ctx, account, now.Connection, now.Target.Object())
 			if failed == nil && owner != campaign {
-				return &bridge.Error{Op: op, Kind: bridge.Conflict, Code: "owned", Field: "connection", Err: err,
-					Message: "Another campaign keeps its values in these fields: a record has room for one. Switch that one off first. This campaign can import and track all the same."}
+				return owned(op, err)
 			}
 		}
 	}
