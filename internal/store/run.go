@@ -27,6 +27,7 @@ type runRecord struct {
 	Least     int              `dynamodbav:"least"`
 	Slice     int              `dynamodbav:"slice"`
 	Parts     int              `dynamodbav:"parts"`
+	Most      int              `dynamodbav:"most,omitempty"`
 	Backs     int              `dynamodbav:"backs,omitempty"`
 	Load      *syncer.Loading  `dynamodbav:"load,omitempty"`
 	Sweeping  bool             `dynamodbav:"sweeping,omitempty"`
@@ -40,7 +41,7 @@ type runRecord struct {
 func (r runRecord) noun(account bridge.AccountID, campaign bridge.CampaignID) syncer.Run {
 	return syncer.Run{
 		Account: account, Campaign: campaign, ID: r.ID, Why: r.Why, Home: r.Home, SetAt: fromMillis(r.SetAt), StartedAt: fromMillis(r.StartedAt), EndedAt: fromMillis(r.EndedAt), Cause: r.Cause,
-		Statement: r.Statement, Page: r.Page, Pages: r.Pages, Total: r.Total, Least: r.Least, Slice: r.Slice, Parts: r.Parts, Backs: r.Backs, Load: r.Load,
+		Statement: r.Statement, Page: r.Page, Pages: r.Pages, Total: r.Total, Least: r.Least, Slice: r.Slice, Parts: r.Parts, Most: r.Most, Backs: r.Backs, Load: r.Load,
 		Sweeping: r.Sweeping, Again: r.Again, BeatAt: fromMillis(r.BeatAt), Busy: fromMillis(r.Busy), Version: r.Version,
 	}
 }
@@ -96,7 +97,7 @@ func (s *Store) Runs(ctx context.Context, account bridge.AccountID, campaign bri
 func (s *Store) SaveRun(ctx context.Context, v syncer.Run) error {
 	r := runRecord{
 		ID: v.ID, Why: v.Why, Home: v.Home, SetAt: millis(v.SetAt), StartedAt: millis(v.StartedAt), EndedAt: millis(v.EndedAt), Cause: v.Cause, Statement: v.Statement, Page: v.Page,
-		Pages: v.Pages, Total: v.Total, Least: v.Least, Slice: v.Slice, Parts: v.Parts, Backs: v.Backs, Load: v.Load, Sweeping: v.Sweeping, Again: v.Again, BeatAt: millis(v.BeatAt),
+		Pages: v.Pages, Total: v.Total, Least: v.Least, Slice: v.Slice, Parts: v.Parts, Most: v.Most, Backs: v.Backs, Load: v.Load, Sweeping: v.Sweeping, Again: v.Again, BeatAt: millis(v.BeatAt),
 		Busy: millis(v.Busy), Version: v.Version + 1, Expires: v.StartedAt.Add(runKept).Unix(),
 	}
 	return s.putVersion(ctx, "store.SaveRun", runKey(v.Account, v.Campaign, v.ID), r, v.Version)

@@ -41,7 +41,7 @@ func (w Worker) Hints(ctx context.Context, hints []Hint, live bool) []error {
 	for _, c := range order {
 		if !pace.another(ctx) { // or an org that hangs would take the hints of others down with it
 			for _, i := range groups[c] {
-				errs[i] = &bridge.Error{Op: "syncer.Hints", Kind: bridge.Throttled, Code: "out of time", After: time.Second}
+				errs[i] = &bridge.Error{Op: "syncer.Hints", Kind: bridge.Throttled, After: time.Second, Err: errTime}
 			}
 			continue
 		}

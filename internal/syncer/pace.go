@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -10,6 +11,9 @@ type pace struct {
 	began   time.Time // the piece before
 	longest time.Duration
 }
+
+// errTime is why work stops that another worker is to go on with.
+var errTime = errors.New("out of time")
 
 // reserve is what a worker needs to end in order.
 const reserve = 10 * time.Second

@@ -48,6 +48,9 @@ func TestAWorkerLeavesOffInTime(t *testing.T) {
 		if n := len(w.records("Contact")); n != 1000 {
 			t.Errorf("%d records were written, want what one call takes", n)
 		}
+		if run, err := w.store.Run(t.Context(), account, campaign); err != nil || run.Most != 1000 || run.Page != 1 {
+			t.Errorf("the run is %+v, %v; want one that takes less at a time", run, err)
+		}
 		w.work(fixed(1), immortal)
 		w.agree(true)
 		if s := w.ran().Statement; s.Repaired != 1100 || strings.Contains(w.logs.String(), "died") {

@@ -1,7 +1,9 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -44,6 +46,11 @@ func (b *bench) slice(ctx context.Context, run Run) (Run, error) {
 	done, err := b.write(ctx, items, turn.Over, true)
 	if err == nil {
 		err = b.lookAgain(ctx, done.again)
+	}
+	if errors.Is(err, errTime) { // read no more next time than can be written
+		run.Most = mostWrites
+		kept, failed := b.save(ctx, run)
+		return kept, cmp.Or(failed, err)
 	}
 	if err != nil {
 		return run, err
@@ -137,8 +144,9 @@ func (b *bench) lookAgain(ctx context.Context, again question) error {
 func (b *bench) readOn(ctx context.Context, run Run, known *seen) (next Run, items []*item, halted error) {
 	next = run
 	end := b.end(ctx)
-	b.calls.expect(min(mostSlice/perPage, max(1, (b.campaign.Subscribers+perPage-1)/perPage-run.Page+1)))
-	for len(items) < mostSlice && (next.Pages == 0 || next.Page <= next.Pages) && (end.IsZero() || time.Now().Before(end)) {
+	most := cmp.Or(run.Most, mostSlice)
+	b.calls.expect(min(most/perPage, max(1, (b.campaign.Subscribers+perPage-1)/perPage-run.Page+1)))
+	for len(items) < most && (next.Pages == 0 || next.Page <= next.Pages) && (end.IsZero() || time.Now().Before(end)) {
 		numbers := []int{next.Page}
 		for n := next.Page + 1; n <= next.Pages && len(numbers) < hands; n++ {
 			numbers = append(numbers, n)

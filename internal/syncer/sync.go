@@ -133,6 +133,7 @@ type Run struct {
 	Least    int      // the fewest that were told
 	Slice    int      // slices that are over
 	Parts    int      // kept of whom they have met
+	Most     int      // subscribers in a slice, in an org that is too slow for more; 0 in others
 	Backs    int      // how often some pages were read again because the list had moved
 	Load     *Loading // bulk load that is on its way
 	Sweeping bool     // the list is read; subscribers that were not in it are looked for

@@ -57,7 +57,7 @@ func (b *bench) write(ctx context.Context, items []*item, over int, run bool) (o
 	var pace pace
 	for part := range slices.Chunk(byParent(todo), mostWrites) {
 		if !pace.another(ctx) { // what was written is not written again
-			return total, &stop{after: time.Second}
+			return total, &stop{after: time.Second, err: errTime}
 		}
 		if err := b.part(ctx, part, over, run, &total); err != nil {
 			return total, err
