@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
@@ -26,10 +27,22 @@ func problemOf(err error) *Problem {
 		p.Cause += "." + p.Field
 	}
 	if words[p.Code].own {
-		sum := sha256.Sum256([]byte(p.Said))
+		sum := sha256.Sum256([]byte(gist(p.Said)))
 		p.Cause += "." + hex.EncodeToString(sum[:4])
 	}
 	return p
+}
+
+// gist is what a rule, a flow or code says alike of all records: ids, numbers and addresses are left out, such as the "Error ID" that a
+// flow gives each failure anew, and the row and the record that code names.
+func gist(said string) string {
+	words := strings.Fields(said)
+	for i, w := range words {
+		if strings.ContainsAny(w, "0123456789@") {
+			words[i] = "#"
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // renewed counts another try.

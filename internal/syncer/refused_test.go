@@ -169,6 +169,44 @@ func TestACauseThatIsGoneIsFoundOut(t *testing.T) {
 	}
 }
 
+func TestRefusalsOfOneReasonAreOneCause(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		code     string
+		messages [2]string
+		causes   int
+	}{
+		"a flow that numbers its errors": {"CANNOT_EXECUTE_FLOW_TRIGGER", [2]string{
+			"We can't save this record because the \"Welcome\" process failed. Error ID: 1392847563-71234 (-1392847563)",
+			"We can't save this record because the \"Welcome\" process failed. Error ID: 99887766-4 (1177)"}, 1},
+		"code that names row and record": {"CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", [2]string{
+			"Tidy: execution of AfterUpdate caused by: System.DmlException: Update failed. First exception on row 0 with id 0035g00000AbCdE",
+			"Tidy: execution of AfterUpdate caused by: System.DmlException: Update failed. First exception on row 17 with id 0035g00000XyZaB"}, 1},
+		"a rule that quotes the address": {"FIELD_CUSTOM_VALIDATION_EXCEPTION", [2]string{"p0@example.com is blocked.", "p1@example.com is blocked."}, 1},
+		"two rules":                      {"FIELD_CUSTOM_VALIDATION_EXCEPTION", [2]string{"A phone is missing.", "A title is missing."}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, options{})
+			w.org.SetRules(refusing(tc.code, tc.messages[0], "p0@"), refusing(tc.code, tc.messages[1], "p1@"))
+			for i := range 2 {
+				id, _ := w.signUp(fmt.Sprintf("p%d@example.com", i), "Some Body", "")
+				w.tell(syncer.Hint{Subscriber: id, Why: "registration", Once: true})
+			}
+			w.work(fixed(1), immortal)
+			all, err := w.service.Causes(t.Context(), account, campaign)
+			w.must(err)
+			total := 0
+			for _, c := range all {
+				total += c.Count
+			}
+			if len(all) != tc.causes || total != 2 || all[0].Said != tc.messages[0] && all[0].Said != tc.messages[1] {
+				t.Errorf("the causes are %+v, want %d", all, tc.causes)
+			}
+		})
+	}
+}
+
 func TestRefusedPeopleWhoAreGoneNeedNobody(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{})
