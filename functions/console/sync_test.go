@@ -166,18 +166,19 @@ func TestOptionsThatCannotBe(t *testing.T) {
 		field  string
 		kept   []string
 	}{
-		"no connection":               {[]string{"connection", ""}, "connection", []string{`id="only-advocates" value="advocates"`}},
-		"a foreign connection":        {[]string{"connection", "c_foreign"}, "connection", nil},
-		"no target":                   {[]string{"target", "Company"}, "target", nil},
-		"nobody":                      {[]string{"only", "nobody", "link_only", "on"}, "only", []string{`name="link_only" checked`}},
-		"every minute":                {[]string{"every", "0.02"}, "every", nil},
-		"an account that is none":     {[]string{"parent", "0035g00000AbCdE", "only", "advocates"}, "parent", []string{"0035g00000AbCdE", `value="advocates" aria-describedby="only-advocates-text" checked`}},
-		"an account in words":         {[]string{"parent", `"><b>Acme`}, "parent", []string{"&#34;&gt;&lt;b&gt;Acme"}},
-		"a person without type":       {[]string{"target", "PersonAccount"}, "record_type", nil},
-		"a record type that is none":  {[]string{"target", "PersonAccount", "record_type", "x"}, "record_type", []string{`value="x"`}},
-		"names that there are not":    {[]string{"prefix", "ACME_"}, "prefix", nil},
-		"somebody who is no person":   {[]string{"user", "0035g00000AbCdEAAX"}, "users", nil},
-		"a profile that is no profil": {[]string{"profile", "x"}, "profiles", nil},
+		"no connection":                {[]string{"connection", ""}, "connection", []string{`id="only-advocates" value="advocates"`}},
+		"a foreign connection":         {[]string{"connection", "c_foreign"}, "connection", nil},
+		"no target":                    {[]string{"target", "Company"}, "target", nil},
+		"nobody":                       {[]string{"only", "nobody", "link_only", "on"}, "only", []string{`name="link_only" checked`}},
+		"every minute":                 {[]string{"every", "0.02"}, "every", nil},
+		"an account that is none":      {[]string{"parent", "0035g00000AbCdE", "only", "advocates"}, "parent", []string{"0035g00000AbCdE", `value="advocates" aria-describedby="only-advocates-text" checked`}},
+		"an account that is not there": {[]string{"parent", "0015g00000AbCdE"}, "parent", []string{"sees no account with this id"}},
+		"an account in words":          {[]string{"parent", `"><b>Acme`}, "parent", []string{"&#34;&gt;&lt;b&gt;Acme"}},
+		"a person without type":        {[]string{"target", "PersonAccount"}, "record_type", nil},
+		"a record type that is none":   {[]string{"target", "PersonAccount", "record_type", "x"}, "record_type", []string{`value="x"`}},
+		"names that there are not":     {[]string{"prefix", "ACME_"}, "prefix", nil},
+		"somebody who is no person":    {[]string{"user", "0035g00000AbCdEAAX"}, "users", nil},
+		"a profile that is no profil":  {[]string{"profile", "x"}, "profiles", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := &visitor{T: t, rig: r, client: v.client}
@@ -191,8 +192,9 @@ func TestOptionsThatCannotBe(t *testing.T) {
 		})
 	}
 	contains(t, v.page(at), "Keep subscribers in Salesforce") // nothing was saved
-	pasted := v.do(http.MethodPost, at+"/preview", with(usual(connection), "parent", r.orgURL+"/lightning/r/Account/0015g00000AbCdE/view?ws=x"))
-	contains(t, pasted, "under the account <code>0015g00000AbCdEAAV</code>", `name="parent" value="0015g00000AbCdEAAV"`)
+	company := r.crm(t, http.MethodPost, "Account", map[string]any{"Name": "Acme"})
+	pasted := v.do(http.MethodPost, at+"/preview", with(usual(connection), "parent", r.orgURL+"/lightning/r/Account/"+company[:15]+"/view?ws=x"))
+	contains(t, pasted, "under the account <code>"+company+"</code>", `name="parent" value="`+company+`"`)
 
 	r.org.RevokeGrants()
 	v.post("/connections/"+connection+"/doctor", nil, "/connections/")

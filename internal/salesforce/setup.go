@@ -75,6 +75,13 @@ func (c *Client) DuplicateRules(ctx context.Context, object string) ([]string, e
 	return labels, nil
 }
 
+// Sees reports whether the connected user sees a record of an object.
+func (c *Client) Sees(ctx context.Context, object string, id bridge.SalesforceID) (bool, error) {
+	var counted answer[struct{}]
+	err := c.ask(ctx, "salesforce.Sees", "SELECT COUNT() FROM "+object+" WHERE Id = "+quote(string(id)), &counted)
+	return counted.TotalSize > 0, err
+}
+
 // ask runs a statement whose answer fits on one page.
 func (c *Client) ask(ctx context.Context, op, statement string, out any) error {
 	return c.get(ctx, op, data+"/query?q="+url.QueryEscape(statement), out)

@@ -53,6 +53,8 @@ type loader interface {
 type looker interface {
 	// Look finds which fields of the layout the connected user may write.
 	Look(ctx context.Context, l bridge.Layout) (bridge.Layout, error)
+	// Sees reports whether the connected user sees a record of an object.
+	Sees(ctx context.Context, object string, id bridge.SalesforceID) (bool, error)
 }
 
 // meter tells the org's API calls of the last 24 hours and how many it may make, as of the latest answer, zeros if none

@@ -108,6 +108,8 @@ var words = map[string]advice{
 		fix: "The words below come from that code. Correct it, or let it pass changes of the RH fields.", who: "A developer of the org"},
 	"CANNOT_EXECUTE_FLOW_TRIGGER": {title: "A flow of the org failed when the record was saved", own: true, setup: "Flows",
 		fix: "The words below come from that flow. Correct it, or let it pass changes of the RH fields.", who: "An administrator of the org"},
+	"INVALID_CROSS_REFERENCE_KEY": {title: "Something that the record refers to is not there, or hidden from the connected user", own: true,
+		fix: "Look at the account that new contacts are put under, and at the owner and record type that the org's automation chooses: they must exist, and the connected user must see them.", who: "An administrator of the org"},
 	"STORAGE_LIMIT_EXCEEDED": {title: "The org's storage is full", setup: "Storage Usage", fix: "Free or buy storage.", who: "An administrator of the org"},
 	approval:                 {title: "The record is locked by an approval process", fix: "Nothing: it is tried again until the approval is over.", who: "Nobody has to: it passes by itself"},
 	rowLocked:                {title: "The record was locked by others again and again", fix: "Nothing: it is tried again. If it stays, look for jobs that edit many records of one account.", who: "Nobody has to: it passes by itself"},

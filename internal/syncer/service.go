@@ -114,7 +114,14 @@ func (s Service) check(ctx context.Context, op string, account bridge.AccountID,
 	if o.Target != bridge.ToPersonAccount {
 		o.RecordType = ""
 	}
-	return nil
+	if o.Parent == "" {
+		return nil
+	}
+	sees, err := s.Org(c).Sees(ctx, "Account", o.Parent)
+	if kind := bridge.KindOf(err); !sees && (err == nil || kind == bridge.Denied || kind == bridge.Invalid) {
+		return bridge.Say(op, bridge.Invalid, "parent", "The connected user sees no account with this id. Copy it from the account's address in Salesforce, or share the account with the user.")
+	}
+	return nil // an org that does not answer now is no reason not to save; what it refuses later needs attention
 }
 
 // Cost is what switching on would take.
