@@ -50,7 +50,10 @@ func TestExplain(t *testing.T) {
 		t.Errorf("writing nobody again answered %s", a.Status)
 	}
 
-	contains(t, v.page(at+"/explain?who="+people["Alan Turing"].id), "No record", "Salesforce refuses the record: <q>No Turings</q>", "/attention?cause=FIELD_CUSTOM", `data-value-state="No record"`)
+	for name, who := range map[string]string{"by id": people["Alan Turing"].id, "by address": "alan@example.com"} {
+		t.Log("refused, and asked for", name)
+		contains(t, v.do(http.MethodPost, at+"/explain", url.Values{"who": {who}}), `data-explained="`+people["Alan Turing"].id+`"`, "No record", "Salesforce refuses the record: <q>No Turings</q>", "/attention?cause=FIELD_CUSTOM", `data-value-state="No record"`)
+	}
 
 	if a := v.do(http.MethodPost, r.heroURL+"/lists/"+list+"/subscribers/"+ada.id+"/delete", nil); a.StatusCode != http.StatusSeeOther {
 		t.Fatal(a.Status)
@@ -62,9 +65,9 @@ func TestExplain(t *testing.T) {
 
 	for name, tc := range map[string]struct{ who, says string }{
 		"nobody":                 {"", "Type a subscriber&#39;s id"},
-		"an unknown address":     {"nobody@example.com", "There is nobody of that name who has a SUB_ID"},
+		"an unknown address":     {"nobody@example.com", "ReferralHero has no verified subscriber with this e-mail address"},
 		"an unknown code":        {"deadbeef", "Nobody in the campaign has that id or code."},
-		"an unknown record":      {"0035g00000AbCdE", "There is nobody of that name"},
+		"an unknown record":      {"0035g00000AbCdE", "Salesforce has no such record"},
 		"somebody who is no one": {`"><script>`, "Nobody in the campaign has that id or code."},
 	} {
 		a := v.do(http.MethodPost, at+"/explain", url.Values{"who": {tc.who}})

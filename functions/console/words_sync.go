@@ -87,6 +87,7 @@ var runWhys = map[string]string{
 	switchedOn: "Switched on, or options changed", "regular": "Regular comparison", "asked for": "Compare now", "fields": "Fields became visible, or hidden",
 	"reconnected": "The connection works again", "import": "After an import", "missed": "Changes that had waited", "told": "ReferralHero asked for it",
 	"many changes": "Many changes at once", "retry": "Refused records were tried again",
+	"bulk load failed": "Salesforce gave up a bulk load",
 }
 
 func runWhy(why string) string {
@@ -105,6 +106,7 @@ var writeWhys = map[string]string{
 	switchedOn: "The comparison after syncing was switched on", "regular": "A regular comparison", "asked for": "A comparison that somebody asked for",
 	"fields": "The comparison after fields became visible, or hidden", "reconnected": "The comparison after the connection worked again",
 	"missed": "The comparison after a wait", "told": "A comparison that ReferralHero asked for", "many changes": "A comparison, for many changes at once",
+	"bulk load failed": "The comparison after Salesforce gave up a bulk load",
 }
 
 func writeWhy(why string) string {

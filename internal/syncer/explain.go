@@ -27,8 +27,8 @@ func (e Explanation) Equal(field int) bool {
 	return e.Record != nil && e.Record.Values[field] == e.Wanted[field]
 }
 
-// Explain asks both sides about a subscriber: by its id, by its referral code, or by the id of its record. It takes two to
-// four calls to ReferralHero and one or two to the org, and changes nothing.
+// Explain asks both sides about a subscriber: by its id, its referral code, its e-mail address, or the id of its record. It takes two to
+// five calls to ReferralHero and one or two to the org, and changes nothing.
 func (s Service) Explain(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, who string) (Explanation, error) {
 	const op = "syncer.Explain"
 	who = strings.TrimSpace(who)
@@ -70,8 +70,11 @@ func (s Service) Explain(ctx context.Context, account bridge.AccountID, campaign
 	} else if e.Record == nil {
 		err = org.RecordsByKey(ctx, layouts, target, []bridge.SubscriberID{e.Subscriber.ID}, nil, func(r bridge.Record) { e.Record = &r })
 	}
-	if e.Link.Record == "" {
+	if e.Link.Record == "" && !e.Gone {
 		e.Skipped = leftOut(e.Subscriber, e.Link, sync.Options)
+		if e.Skipped == "" && e.Record == nil && sync.LinkOnly {
+			e.Skipped = noRecord
+		}
 	}
 	return e, bridge.E(op, "", err)
 }
@@ -79,8 +82,12 @@ func (s Service) Explain(ctx context.Context, account bridge.AccountID, campaign
 // identify finds out which subscriber is meant.
 func (s Service) identify(ctx context.Context, org Org, sync Sync, layouts Layouts, who string, e *Explanation) error {
 	const op = "syncer.identify"
-	id := bridge.SubscriberID(who)
-	var matched func(bridge.Record) = func(r bridge.Record) {
+	var (
+		id   = bridge.SubscriberID(who)
+		mail string // of a record without a SUB_ID, say
+	)
+	matched := func(r bridge.Record) {
+		mail = bridge.NormalizeEmail(r.Email)
 		if key := r.Values[bridge.SubscriberKey]; key != "" {
 			id, e.Record = bridge.SubscriberID(key), &r
 		}
@@ -93,7 +100,8 @@ func (s Service) identify(ctx context.Context, org Org, sync Sync, layouts Layou
 			return err
 		}
 	case strings.Contains(who, "@"):
-		if err := org.RecordsByKey(ctx, layouts, sync.Target, nil, []string{bridge.NormalizeEmail(who)}, matched); err != nil {
+		mail = bridge.NormalizeEmail(who)
+		if err := org.RecordsByKey(ctx, layouts, sync.Target, nil, []string{mail}, matched); err != nil {
 			return err
 		}
 	default:
@@ -105,8 +113,20 @@ func (s Service) identify(ctx context.Context, org Org, sync Sync, layouts Layou
 		}
 		id = e.Subscriber.ID
 	}
-	if string(id) == who && !strings.HasPrefix(who, "sub_") {
-		return bridge.Say(op, bridge.NotFound, "who", "There is nobody of that name who has a SUB_ID in Salesforce. Try the subscriber's id or referral code from ReferralHero.")
+	if unknown := string(id) == who && !strings.HasPrefix(who, "sub_"); unknown && mail != "" {
+		err := s.ask(ctx, sync.Account, func(a bridge.Account) (err error) {
+			e.Subscriber, _, err = s.Hero.SubscriberByEmail(ctx, a.Token, sync.Campaign, mail)
+			return err
+		})
+		if bridge.KindOf(err) == bridge.NotFound && bridge.CodeOf(err) != unknownList {
+			return bridge.Say(op, bridge.NotFound, "who", "ReferralHero has no verified subscriber with this e-mail address in the campaign, and no record in Salesforce with this address has a SUB_ID.")
+		}
+		if err != nil {
+			return err
+		}
+		id = e.Subscriber.ID
+	} else if unknown {
+		return bridge.Say(op, bridge.NotFound, "who", "Salesforce has no such record, or it has neither a SUB_ID nor an e-mail address. Try the subscriber's id or referral code from ReferralHero.")
 	}
 	e.Subscriber.ID = id
 	links, err := s.Rows.Links(ctx, sync.Account, sync.Campaign, []bridge.SubscriberID{id})

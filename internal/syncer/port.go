@@ -74,6 +74,7 @@ type Hero interface {
 type oneReader interface {
 	Subscriber(ctx context.Context, token bridge.Secret, campaign bridge.CampaignID, id bridge.SubscriberID) (bridge.Subscriber, bridge.Quota, error)
 	SubscriberByCode(ctx context.Context, token bridge.Secret, campaign bridge.CampaignID, code string) (bridge.Subscriber, bridge.Quota, error)
+	SubscriberByEmail(ctx context.Context, token bridge.Secret, campaign bridge.CampaignID, email string) (bridge.Subscriber, bridge.Quota, error)
 	// LastReferral returns when the newest referral of a subscriber signed up; the zero time if there is none.
 	LastReferral(ctx context.Context, token bridge.Secret, campaign bridge.CampaignID, id bridge.SubscriberID) (time.Time, bridge.Quota, error)
 }
