@@ -81,7 +81,7 @@ sam := .tools/aws-sam-cli==1.170.0
 checkov := .tools/checkov==3.3.30
 
 .PHONY: template
-template: cfn-lint checkov sam-lint
+template: cfn-lint checkov sam-lint sam-build
 
 .PHONY: cfn-lint
 cfn-lint: $(cfn_lint)/installed
@@ -94,6 +94,13 @@ checkov: $(checkov)/installed
 .PHONY: sam-lint
 sam-lint: $(sam)/installed
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(sam)/bin/sam validate --lint --template template.yaml
+
+# As `make deploy` builds: a package of each function, with what makes it another one when settings change.
+.PHONY: sam-build
+sam-build: $(sam)/installed
+	@mkdir -p .build
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(sam)/bin/sam build --build-dir .build/sam --cache-dir .build/sam-cache >.build/sam.log 2>&1 || { cat .build/sam.log; exit 1; }
+	@packages=$$(ls -d .build/sam/*/bootstrap .build/sam/*/settings | wc -l); test "$$packages" -eq $$((2 * $$(ls functions/*/main.go | wc -l))) || { ls .build/sam/*; exit 1; }
 
 # A tool of Python's in an environment of its own. Its version is in the name, so that another one is installed anew.
 .tools/%/installed:
@@ -136,7 +143,9 @@ foreign:
 
 # ---- what `sam build` calls ----------------------------------------------------------------------------------------
 
-# build-TokenBrokerFunction builds functions/token-broker into ARTIFACTS_DIR.
+# build-TokenBrokerFunction builds functions/token-broker into ARTIFACTS_DIR. The sums of the template and of the parameters go along: SAM publishes
+# a version, which is what everybody calls, only where the package has changed, and the environment and the time-out are part of a version.
 build-%Function:
 	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 go build -buildvcs=false -trimpath -ldflags '-s -w' -tags lambda.norpc -o '$(ARTIFACTS_DIR)/bootstrap' \
 		./functions/$$(sed -E 's/([a-z0-9])([A-Z])/\1-\2/g' <<<'$*' | tr '[:upper:]' '[:lower:]')
+	cksum samconfig.toml template.yaml >'$(ARTIFACTS_DIR)/settings'

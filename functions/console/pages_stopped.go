@@ -128,7 +128,7 @@ func (v *visit) changeStopped() error {
 		if err != nil {
 			return err
 		}
-		slog.InfoContext(v.ctx(), "dead letter off the list", "action", action, "account", v.acc(), "message", id)
+		slog.InfoContext(v.ctx(), "dead letter off the list", "action", action, "account", v.acc(), "message_id", id)
 		done = action
 	}
 	v.redirect("/stopped?done=stopped-" + done)

@@ -168,7 +168,11 @@ func (b *Broker) refresh(ctx context.Context, was bridge.Grant, doubt bool) (Rep
 		log.ErrorContext(ctx, "grant is dead", "err", err, "in_doubt", doubt)
 		next.Status = bridge.NeedsReconnect
 	case bridge.Denied:
-		log.ErrorContext(ctx, "org refuses us", "err", err)
+		if was.Status == bridge.NeedsAdmin { // an org that stays closed is asked again all the time, and is no news
+			log.InfoContext(ctx, "org still refuses us", "err", err)
+		} else {
+			log.ErrorContext(ctx, "org refuses us", "err", err)
+		}
 		next.Status, next.LeaseUntil = bridge.NeedsAdmin, b.now().Add(probation)
 	default:
 		log.WarnContext(ctx, "refresh was not carried out", "err", err)

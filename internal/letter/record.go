@@ -22,7 +22,7 @@ type Recorder struct {
 // Record keeps a letter, once however often its message comes. Somebody hears of it in any case: also if it cannot be kept.
 func (r Recorder) Record(ctx context.Context, l Letter) error {
 	r.Count()
-	log := r.Log.With("queue", l.Queue, "message", l.ID, "account", l.Account)
+	log := r.Log.With("queue", l.Queue, "message_id", l.ID, "account", l.Account)
 	log.ErrorContext(ctx, "dead letter", "sent", l.SentAt, "received", l.Received)
 	err := r.Letters.AddLetter(ctx, l)
 	switch bridge.KindOf(err) {

@@ -111,6 +111,37 @@ func TestTemplateGivesEachFunctionARoleAndALogOfItsOwn(t *testing.T) {
 	}
 }
 
+// A version and its alias are what is deployed slowly and taken back; a stack is not the only one of its account.
+func TestTemplateCallsAliasesAndNamesNothingThatIsThereOnce(t *testing.T) {
+	t.Parallel()
+	all, _ := written(t)
+	schedules := 0
+	for _, f := range ofKind(all, "AWS::Serverless::Function") {
+		if environment, _ := f.properties["Environment"].(map[string]any); environment != nil {
+			variables, _ := environment["Variables"].(map[string]any)
+			for name, value := range variables {
+				if text, _ := value.(string); strings.HasPrefix(text, "!Ref ") && strings.HasSuffix(text, "Function") {
+					t.Errorf("%s: %s is %s, which is the newest code and no version", f.id, name, text)
+				}
+			}
+		}
+		events, _ := f.properties["Events"].(map[string]any)
+		for name, event := range events {
+			event, _ := event.(map[string]any)
+			properties, _ := event["Properties"].(map[string]any)
+			if event["Type"] != "ScheduleV2" {
+				continue
+			}
+			if schedules++; properties["OmitName"] != "true" {
+				t.Errorf("%s: the schedule %s has a name of its own, which another stage would have too", f.id, name)
+			}
+		}
+	}
+	if schedules != 9 {
+		t.Errorf("%d schedules, want nine", schedules)
+	}
+}
+
 func TestTemplateAllowsOnlyWhatIsNamed(t *testing.T) {
 	t.Parallel()
 	m := deployed(t)

@@ -46,12 +46,12 @@ func (b Batch[T]) Handle(ctx context.Context, event events.SQSEvent) (events.SQS
 		switch {
 		case err == nil:
 		case kind.Permanent():
-			b.Log.ErrorContext(ctx, "job let go", "message", messages[i].MessageId, "kind", kind, "err", err)
+			b.Log.ErrorContext(ctx, "job let go", "message_id", messages[i].MessageId, "kind", kind, "err", err)
 		case kind == bridge.Throttled:
 			delay := bridge.AfterOf(err, time.Minute)
 			delays[delay], waiting[delay] = append(delays[delay], jobs[i]), append(waiting[delay], messages[i])
 		default:
-			b.Log.WarnContext(ctx, "job will run again", "message", messages[i].MessageId, "kind", kind, "err", err)
+			b.Log.WarnContext(ctx, "job will run again", "message_id", messages[i].MessageId, "kind", kind, "err", err)
 			failed = append(failed, messages[i])
 		}
 	}

@@ -42,7 +42,7 @@ func (d Dead) take(ctx context.Context, q letter.Queue, event events.SQSEvent) (
 			SentAt: time.UnixMilli(sent).UTC(), DiedAt: d.Now(), Received: received,
 		})
 		if err != nil {
-			d.Log.ErrorContext(ctx, "dead letter not kept", "queue", q, "message", m.MessageId, "kind", bridge.KindOf(err), "err", err)
+			d.Log.ErrorContext(ctx, "dead letter not kept", "queue", q, "message_id", m.MessageId, "kind", bridge.KindOf(err), "err", err)
 			again.BatchItemFailures = append(again.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: m.MessageId})
 		}
 	}

@@ -81,15 +81,15 @@ func (t Topic[T]) Send(ctx context.Context, delay time.Duration, jobs ...T) erro
 func (t Topic[T]) open(ctx context.Context, log *slog.Logger, m events.SQSMessage) (job T, there, failed bool) {
 	var e envelope[T]
 	if err := json.Unmarshal([]byte(m.Body), &e); err != nil || e.Schema < 1 {
-		log.ErrorContext(ctx, "message not readable", "message", m.MessageId)
+		log.ErrorContext(ctx, "message not readable", "message_id", m.MessageId)
 		return job, false, false
 	}
 	if e.Schema <= schema {
 		return e.Job, true, false
 	}
-	log.WarnContext(ctx, "message of a later release", "message", m.MessageId, "schema", e.Schema)
+	log.WarnContext(ctx, "message of a later release", "message_id", m.MessageId, "schema", e.Schema)
 	if err := resend(ctx, t.Client, t.URL, m.Body, m.Attributes["MessageGroupId"], laterRelease); err != nil {
-		log.WarnContext(ctx, "message not put off; the visibility time-out will do", "message", m.MessageId, "err", err)
+		log.WarnContext(ctx, "message not put off; the visibility time-out will do", "message_id", m.MessageId, "err", err)
 		return job, false, true
 	}
 	return job, false, false

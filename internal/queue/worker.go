@@ -43,7 +43,7 @@ func (w Worker[T]) Handle(ctx context.Context, event events.SQSEvent) (events.SQ
 
 // settle runs a message's job and reports whether the message may be deleted.
 func (w Worker[T]) settle(ctx context.Context, message events.SQSMessage) bool {
-	log := w.Log.With("message", message.MessageId)
+	log := w.Log.With("message_id", message.MessageId)
 	job, there, unsent := w.Topic.open(ctx, w.Log, message)
 	if !there {
 		return !unsent

@@ -81,7 +81,7 @@ func storms(ctx context.Context, root string, rounds int, tell func(string, ...a
 	hosts := salesforce.Hosts{Simulator: w.OrgURL}
 	client := &salesforce.Client{HTTP: hosts.HTTPClient(), Hosts: hosts, Tokens: connect.Tokens{
 		Store:   store.New(dynamodb.NewFromConfig(cloud), w.Stack.Ref("Table"), seal),
-		Broker:  invoke.Function[connect.Request, connect.Reply]{Client: lambda.NewFromConfig(cloud), Name: w.Stack.Ref("TokenBrokerFunction")},
+		Broker:  invoke.Function[connect.Request, connect.Reply]{Client: lambda.NewFromConfig(cloud), Name: w.Stack.Model.Functions["OauthFunction"].Environment["TOKEN_BROKER"]},
 		Account: account, Connection: connection,
 	}}
 	began := time.Now()

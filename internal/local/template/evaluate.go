@@ -138,7 +138,20 @@ func (e *evaluator) ref(at *yaml.Node, name string) string {
 		}
 		return value
 	}
+	if function, is := strings.CutSuffix(name, ".Alias"); is {
+		return e.alias(at, function)
+	}
 	return e.named(at, name, "").Ref
+}
+
+// alias is the ARN of what callers of a function are to call: SAM makes it of AutoPublishAlias.
+func (e *evaluator) alias(at *yaml.Node, function string) string {
+	name := e.object(e.template.globals, "Globals of functions").take("AutoPublishAlias")
+	if name == nil {
+		e.problem(at, "%s has no alias: Globals of functions need AutoPublishAlias", function)
+		return ""
+	}
+	return e.attributeOf(at, function, "Arn") + ":" + e.text(name)
 }
 
 func (e *evaluator) attribute(argument *yaml.Node) string {

@@ -370,7 +370,7 @@ func (e *evaluator) event(f *Function, entry field) {
 		f.Mappings = append(f.Mappings, m)
 	case "ScheduleV2":
 		s := Schedule{Line: line, Input: "{}"}
-		p.skip("Name", "Description", "RetryPolicy") // for what could not be handed to Lambda
+		p.skip("Name", "OmitName", "Description", "RetryPolicy") // for what could not be handed to Lambda
 		if expression := p.take("ScheduleExpression"); expression == nil {
 			e.problem(entry.key, "ScheduleV2: ScheduleExpression is needed")
 		} else {

@@ -226,6 +226,7 @@ func TestRefused(t *testing.T) {
 		"a statement that does nothing":   {old: "Effect: Deny", with: "Effect: Perhaps", want: "Statement: Effect is neither Allow nor Deny"},
 		"cron":                            {old: "rate(5 minutes)", with: "cron(0 3 * * ? *)", want: "schedule cron(0 3 * * ? *) is not supported"},
 		"a rate in bad grammar":           {old: "rate(5 minutes)", with: "rate(5 minute)", want: "schedule rate(5 minute): wrong number"},
+		"an alias without one":            {old: "Ref: Jobs", with: "Ref: DoItAllFunction.Alias", want: "DoItAllFunction has no alias: Globals of functions need AutoPublishAlias"},
 		"an unknown name":                 {old: "Ref: Jobs", with: "Ref: Nobody", want: "there is no parameter or resource Nobody"},
 		"a reference to what is not here": {parameters: map[string]string{"Issuer": "http://x"}, want: "Users is not there on one machine: it is a AWS::Cognito::UserPool", at: "NEVER"},
 		"an unknown pseudo parameter":     {old: "${AWS::Region}", with: "${AWS::StackName}", want: "AWS::StackName is not supported"},

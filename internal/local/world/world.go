@@ -216,6 +216,7 @@ func (w *World) Close() error {
 
 func (w *World) startAWS(o Options) error {
 	options := o.AWS
+	options.Alias = "live" // as the template calls it
 	options.Invoke = func(ctx context.Context, function string, payload []byte) ([]byte, string, error) {
 		stacks := w.running()
 		if len(stacks) == 0 {

@@ -34,6 +34,8 @@ type Options struct {
 
 	// Invoke runs a function for Lambda's Invoke. Nil means that there are no functions.
 	Invoke lambda.Invoker
+	// Alias is that of each function; empty if they have none.
+	Alias string
 
 	// Authorize is asked before each operation, once for each action and resource that it needs: action as in a policy
 	// ("dynamodb:PutItem"), resource as an ARN. An error becomes AccessDeniedException, and ends its message. Nil lets everybody in.
@@ -84,7 +86,7 @@ func New(o Options) *Server {
 		SQS:      sqs.New(sqs.Options{Now: o.Now}),
 		Secrets:  secretsmanager.New(secretsmanager.Options{Now: o.Now}),
 		SES:      ses.New(ses.Options{Now: o.Now}),
-		Lambda:   lambda.New(lambda.Options{Invoke: o.Invoke}),
+		Lambda:   lambda.New(lambda.Options{Invoke: o.Invoke, Alias: o.Alias}),
 		options:  o,
 	}
 	s.services = s.directory()

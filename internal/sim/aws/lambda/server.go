@@ -3,6 +3,7 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,11 +38,13 @@ var (
 // Options say how a Server behaves.
 type Options struct {
 	Invoke Invoker // nil means that there are no functions
+	Alias  string  // that each function has; empty if they have none
 }
 
 // Server is an http.Handler that answers Invoke. It is safe for concurrent use.
 type Server struct {
 	invoke Invoker
+	alias  string
 	mux    http.ServeMux
 
 	mu       sync.Mutex
@@ -58,7 +61,7 @@ const invocations = Path + "{function}/invocations"
 
 // New returns a Lambda with the functions that o.Invoke knows.
 func New(o Options) *Server {
-	s := &Server{invoke: o.Invoke, requests: map[string]int{}}
+	s := &Server{invoke: o.Invoke, alias: o.Alias, requests: map[string]int{}}
 	if s.invoke == nil {
 		s.invoke = func(context.Context, string, []byte) ([]byte, string, error) { return nil, "", ErrNotFound }
 	}
@@ -81,11 +84,15 @@ func (s *Server) Requests() map[string]int {
 
 // Permissions returns what a caller must be allowed to do for a request to run.
 func Permissions(r *http.Request) []wire.Permission {
-	name, _, err := function(strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, Path), "/invocations"))
+	name, qualifier, err := function(strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, Path), "/invocations"))
 	if err != nil {
 		return nil // refused later, as the name of nothing
 	}
-	return []wire.Permission{{Action: "lambda:InvokeFunction", Resource: arnPrefix + name}}
+	resource := arnPrefix + name
+	if qualifier = cmp.Or(r.URL.Query().Get("Qualifier"), qualifier); qualifier != "" {
+		resource += ":" + qualifier
+	}
+	return []wire.Permission{{Action: "lambda:InvokeFunction", Resource: resource}}
 }
 
 // https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
@@ -127,11 +134,9 @@ func (s *Server) run(r *http.Request) (result []byte, functionError string, err 
 	if err := simple(r); err != nil {
 		return nil, "", err
 	}
-	if given := r.URL.Query().Get("Qualifier"); given != "" {
-		qualifier = given
-	}
+	qualifier = cmp.Or(r.URL.Query().Get("Qualifier"), qualifier)
 	arn := arnPrefix + name
-	if qualifier != "" && qualifier != "$LATEST" {
+	if qualifier != "" && qualifier != "$LATEST" && qualifier != s.alias {
 		return nil, "", notFound(arn + ":" + qualifier)
 	}
 	payload, err := io.ReadAll(io.LimitReader(r.Body, largest+1))

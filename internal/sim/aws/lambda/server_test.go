@@ -37,7 +37,7 @@ func functions(_ context.Context, name string, payload []byte) ([]byte, string, 
 
 func connect(t *testing.T) *client.Client {
 	t.Helper()
-	web := httptest.NewServer(lambda.New(lambda.Options{Invoke: functions}))
+	web := httptest.NewServer(lambda.New(lambda.Options{Invoke: functions, Alias: "live"}))
 	t.Cleanup(web.Close)
 	return client.New(client.Options{Region: "us-east-1", BaseEndpoint: &web.URL, RetryMaxAttempts: 1,
 		Credentials: credentials.NewStaticCredentialsProvider("tester", "secret", "")})
@@ -55,6 +55,7 @@ func TestInvoke(t *testing.T) {
 		"by ARN":                {client.InvokeInput{FunctionName: aws.String("arn:aws:lambda:us-east-1:000000000000:function:echo"), Payload: []byte(`1`)}, `1`, ""},
 		"by part of an ARN":     {client.InvokeInput{FunctionName: aws.String("000000000000:function:echo"), Payload: []byte(`2`)}, `2`, ""},
 		"the version there is":  {client.InvokeInput{FunctionName: aws.String("echo"), Qualifier: aws.String("$LATEST"), Payload: []byte(`3`)}, `3`, ""},
+		"by alias":              {client.InvokeInput{FunctionName: aws.String("arn:aws:lambda:us-east-1:000000000000:function:echo:live"), Payload: []byte(`4`)}, `4`, ""},
 		"nothing is an object":  {client.InvokeInput{FunctionName: aws.String("echo")}, `{}`, ""},
 		"a function that fails": {client.InvokeInput{FunctionName: aws.String("broken")}, `{"errorMessage":"no","errorType":"errorString"}`, "Unhandled"},
 	} {
