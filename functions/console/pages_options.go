@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -122,7 +123,16 @@ type syncOptionsPage struct {
 	Every       []choice
 }
 
+// countAnew has ReferralHero say how many subscribers campaigns have by now, which is what keeping them costs. If it cannot, the number that
+// was kept has to do.
+func (v *visit) countAnew() {
+	if err := v.Campaigns.Refresh(v.ctx(), v.acc()); err != nil {
+		slog.WarnContext(v.ctx(), "subscribers not counted anew", "account", v.acc(), "kind", bridge.KindOf(err), "err", err)
+	}
+}
+
 func (v *visit) syncOptions() error {
+	v.countAnew()
 	c, err := v.campaignOf()
 	if err != nil {
 		return err
@@ -384,6 +394,7 @@ func (v *visit) previewSync() error {
 }
 
 func (v *visit) showSyncPreview(status int, c bridge.Campaign, form syncForm) error {
+	v.countAnew()
 	page := syncPreviewPage{Form: form}
 	var err error
 	if page.Cost, err = v.Sync.Preview(v.ctx(), v.acc(), c.ID, form.options()); err != nil {

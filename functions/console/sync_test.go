@@ -13,6 +13,7 @@ import (
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/provision"
+	"github.com/referralbridge/referralbridge/internal/referralhero"
 	org "github.com/referralbridge/referralbridge/internal/sim/salesforce"
 	"github.com/referralbridge/referralbridge/internal/syncer"
 )
@@ -192,6 +193,12 @@ func TestOptionsThatCannotBe(t *testing.T) {
 		})
 	}
 	contains(t, v.page(at), "Keep subscribers in Salesforce") // nothing was saved
+	hero := referralhero.Client{BaseURL: r.heroURL + "/api/v2", HTTP: http.DefaultClient}
+	list := bridge.CampaignID(r.hero.Lists()[0].UUID)
+	if _, _, err := hero.Add(t.Context(), bridge.NewSecret(r.hero.Token()), list, referralhero.Person{Identifier: bridge.ByEmail, Value: "new@example.com", Name: "Somebody New"}); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, v.do(http.MethodPost, at+"/preview", usual(connection)), `data-subscribers="5"`) // since the list was last asked for
 	company := r.crm(t, http.MethodPost, "Account", map[string]any{"Name": "Acme"})
 	pasted := v.do(http.MethodPost, at+"/preview", with(usual(connection), "parent", r.orgURL+"/lightning/r/Account/"+company[:15]+"/view?ws=x"))
 	contains(t, pasted, "under the account <code>"+company+"</code>", `name="parent" value="`+company+`"`)
