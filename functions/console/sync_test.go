@@ -469,6 +469,34 @@ func TestHealth(t *testing.T) {
 			[]string{`data-sync-state="Comparing"`, "Salesforce is writing 31,000 records in the background", "100&nbsp;%", `hx-trigger="every 2s"`},
 			[]string{"Compare now"},
 		},
+		"nothing waits": {
+			func(h *syncer.Health) { h.Sync.Wanted, h.Causes = "", 0 }, []string{`data-backlog="empty"`, "Nothing older than a few minutes"}, nil,
+		},
+		"changes wait": {
+			func(h *syncer.Health) {
+				h.Sync.Wanted, h.Sync.Waits, h.Sync.Since, h.LastAt = "", "Salesforce does not answer as it should", now.Add(-2*time.Hour), now.Add(-3*time.Hour)
+				h.Causes = 12
+			},
+			[]string{`data-backlog="waits"`, "All changes since ", "10:00 UTC", "12 refused records, tried again"}, []string{"Nothing older"},
+		},
+		"a part of the changes waits, and a comparison": {
+			func(h *syncer.Health) {
+				h.Sync.Wanted, h.Sync.Waits, h.Sync.Since, h.LastAt = "", "This hour's calls to ReferralHero are used up", now.Add(-2*time.Hour), now
+				h.Run = &syncer.Run{ID: "r_1", Page: 101, Pages: 249, Total: 12_431, Statement: syncer.Statement{Subscribers: 5000}}
+			},
+			[]string{"Some changes since ", "7,431 subscribers to compare"}, []string{"All changes since"},
+		},
+		"it waits, and the release before said so": {
+			func(h *syncer.Health) { h.Sync.Wanted, h.Sync.Waits, h.Sync.Since = "missed", "x", time.Time{} },
+			[]string{"Changes, until it can go on", "A comparison of everybody"}, nil,
+		},
+		"a bulk load": {
+			func(h *syncer.Health) {
+				h.Sync.Wanted = ""
+				h.Run = &syncer.Run{ID: "r_1", Page: 250, Pages: 249, Total: 12_431, Statement: syncer.Statement{Subscribers: 12_431}, Load: &syncer.Loading{Rows: 31_000}}
+			},
+			[]string{"31,000 records that Salesforce is writing", `data-backlog="loads"`}, []string{"to compare<"},
+		},
 		"late": {
 			func(h *syncer.Health) { h.Sync.Wanted, h.Sync.NextRun = "", now.Add(-3*time.Hour) },
 			[]string{`data-sync-state="Behind"`, "Compare now"}, nil,

@@ -27,6 +27,7 @@ type syncRecord struct {
 	NextRun    int64  `dynamodbav:"nextRun,omitempty"`
 	Waits      string `dynamodbav:"waits,omitempty"`
 	Until      int64  `dynamodbav:"waitsUntil,omitempty"`
+	Since      int64  `dynamodbav:"waitsSince,omitempty"`
 	Shard      string `dynamodbav:"shard,omitempty"`
 	DueAt      int64  `dynamodbav:"dueAt,omitempty"`
 	Version    int    `dynamodbav:"version"`
@@ -36,7 +37,7 @@ func newSyncRecord(v syncer.Sync) syncRecord {
 	r := syncRecord{
 		Connection: string(v.Connection), Target: string(v.Target), Only: string(v.Only), LinkOnly: v.LinkOnly, Parent: string(v.Parent),
 		RecordType: string(v.RecordType), Every: int64(v.Every / time.Second), On: v.On, SetBy: v.SetBy, SetAt: millis(v.SetAt), Wanted: v.Wanted,
-		NextRun: millis(v.NextRun), Waits: v.Waits, Until: millis(v.Until), Version: v.Version + 1,
+		NextRun: millis(v.NextRun), Waits: v.Waits, Until: millis(v.Until), Since: millis(v.Since), Version: v.Version + 1,
 	}
 	if !v.Due.IsZero() {
 		r.Shard, r.DueAt = syncLine.shard(v.Account), millis(v.Due)
@@ -52,7 +53,7 @@ func (r syncRecord) noun(account bridge.AccountID, campaign bridge.CampaignID) s
 			Parent: bridge.SalesforceID(r.Parent), RecordType: bridge.SalesforceID(r.RecordType), Every: time.Duration(r.Every) * time.Second,
 		},
 		On: r.On, SetBy: r.SetBy, SetAt: fromMillis(r.SetAt), Wanted: r.Wanted, NextRun: fromMillis(r.NextRun), Waits: r.Waits,
-		Until: fromMillis(r.Until), Due: fromMillis(r.DueAt), Version: r.Version,
+		Until: fromMillis(r.Until), Since: fromMillis(r.Since), Due: fromMillis(r.DueAt), Version: r.Version,
 	}
 }
 

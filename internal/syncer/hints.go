@@ -98,9 +98,12 @@ func (w Worker) putOff(ctx context.Context, s Sync, hints []Hint, stop *stop) er
 		return nil // that run is to come
 	}
 	w.Log.WarnContext(ctx, "campaign waits", "account", s.Account, "campaign", s.Campaign, "reason", stop.waits, "kind", bridge.KindOf(stop.err), "err", stop.err)
-	old := slices.ContainsFunc(hints, func(h Hint) bool { return h.age(now) > longPutOff })
-	if len(hints) <= mostPutOff && !old {
-		if err := w.waits(ctx, s, stop.waits, stop.wait); err != nil {
+	var oldest time.Duration
+	for _, h := range hints {
+		oldest = max(oldest, h.age(now))
+	}
+	if len(hints) <= mostPutOff && oldest <= longPutOff {
+		if err := w.waits(ctx, s, stop.waits, stop.wait, now.Add(-oldest)); err != nil {
 			return err
 		}
 		return &bridge.Error{Op: "syncer.putOff", Kind: bridge.Throttled, After: stop.wait, Err: stop.err}
@@ -108,7 +111,7 @@ func (w Worker) putOff(ctx context.Context, s Sync, hints []Hint, stop *stop) er
 	if err := w.want(ctx, s, "missed"); err != nil {
 		return err
 	}
-	return w.waits(ctx, s, stop.waits, stop.wait)
+	return w.waits(ctx, s, stop.waits, stop.wait, now.Add(-oldest))
 }
 
 func (w Worker) settle(ctx context.Context, s Sync, hints []Hint, live bool) error {

@@ -30,7 +30,7 @@ func (w Worker) Step(ctx context.Context, job Job) error {
 	if err != nil || !run.EndedAt.IsZero() {
 		if s.Wanted == "" && s.NextRun.After(now) {
 			return bridge.E(op, "", w.change(ctx, s.Account, s.Campaign, func(s *Sync) bool {
-				s.Waits, s.Until, s.Due = "", time.Time{}, s.NextRun
+				s.Waits, s.Until, s.Since, s.Due = "", time.Time{}, time.Time{}, s.NextRun
 				return true
 			}))
 		}
@@ -85,7 +85,7 @@ func (w Worker) halt(ctx context.Context, s Sync, stop *stop) error {
 		return &bridge.Error{Op: "syncer.halt", Kind: bridge.Throttled, After: stop.after, Err: stop.err}
 	}
 	w.Log.WarnContext(ctx, "run waits", "account", s.Account, "campaign", s.Campaign, "reason", stop.waits, "kind", bridge.KindOf(stop.err), "err", stop.err)
-	if err := w.waits(ctx, s, stop.waits, stop.wait); err != nil {
+	if err := w.waits(ctx, s, stop.waits, stop.wait, w.Now()); err != nil {
 		return err
 	}
 	if stop.wait > shortWait {
@@ -142,7 +142,7 @@ func (w Worker) advance(ctx context.Context, s Sync, run Run) error {
 	if !run.EndedAt.IsZero() {
 		wanted := false
 		err := w.change(ctx, s.Account, s.Campaign, func(s *Sync) bool {
-			s.Due, wanted = s.NextRun, s.Wanted != ""
+			s.Since, s.Due, wanted = time.Time{}, s.NextRun, s.Wanted != ""
 			if wanted {
 				s.Due = w.Now().Add(grace)
 			}

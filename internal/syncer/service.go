@@ -234,7 +234,7 @@ func (s Service) Save(ctx context.Context, account bridge.AccountID, campaign br
 			return false
 		}
 		sync.Options, sync.On, sync.SetBy, sync.SetAt = o, true, by, s.Now()
-		sync.Wanted, sync.Waits, sync.Until, sync.NextRun = "switched on", "", time.Time{}, s.Now()
+		sync.Wanted, sync.Waits, sync.Until, sync.Since, sync.NextRun = "switched on", "", time.Time{}, time.Time{}, s.Now()
 		sync.Due = s.Now().Add(grace)
 		return true
 	})
@@ -284,7 +284,7 @@ func (s Service) Off(ctx context.Context, account bridge.AccountID, campaign bri
 			return false
 		}
 		sync.On, sync.SetBy, sync.SetAt = false, by, s.Now()
-		sync.Wanted, sync.Waits, sync.Until, sync.Due = "", "", time.Time{}, time.Time{}
+		sync.Wanted, sync.Waits, sync.Until, sync.Since, sync.Due = "", "", time.Time{}, time.Time{}, time.Time{}
 		return true
 	})
 }
@@ -415,6 +415,39 @@ func (h Health) Silent() bool {
 		}
 	}
 	return false
+}
+
+// Backlog is what is not in Salesforce yet. Changes are not counted while they wait, since that would cost a write for each; all
+// that it says stands in the table anyway.
+type Backlog struct {
+	Waits   bool      // work waits for something
+	Since   time.Time // the oldest change that is not written because of that; zero if it is not known
+	Part    bool      // some of what came since is written all the same
+	Planned bool      // everybody is to be compared soon, or that waits in the middle
+	Unread  int       // subscribers whom the comparison that has begun has yet to read
+	Loading int       // records that Salesforce is writing in the background
+	Refused int       // records that Salesforce has refused, and that are tried again
+}
+
+// Empty reports whether nothing waits but what came in the last minutes.
+func (b Backlog) Empty() bool { return b == Backlog{} }
+
+// Backlog says what is not in Salesforce yet.
+func (h Health) Backlog() Backlog {
+	if !h.Sync.On {
+		return Backlog{}
+	}
+	b := Backlog{Planned: h.Sync.Wanted != "", Refused: h.Causes}
+	if b.Waits = h.Sync.Waits != ""; b.Waits && !h.Sync.Since.IsZero() {
+		b.Since, b.Part = h.Sync.Since, h.LastAt.After(h.Sync.Since)
+	}
+	if h.Run != nil && h.Run.EndedAt.IsZero() {
+		b.Planned, b.Unread = true, max(0, h.Run.Total-h.Run.Statement.Subscribers)
+		if h.Run.Load != nil {
+			b.Loading = h.Run.Load.Rows
+		}
+	}
+	return b
 }
 
 // Health tells how syncing is, with so many days of history.

@@ -47,6 +47,7 @@ type Sync struct {
 	NextRun time.Time // when the next one is due by itself
 	Waits   string    // why work waits: words for a person; empty while it goes on
 	Until   time.Time // when what waits is looked at again
+	Since   time.Time // while work waits: since when; zero if that is not known
 	Due     time.Time // when the sweep looks after it; zero if never
 	Version int
 }

@@ -70,6 +70,7 @@ func TestWhatStandsInTheWay(t *testing.T) {
 				}
 				w.count()
 				o.begin(w)
+				began := w.Now().Truncate(time.Millisecond)
 				for i, id := range ids {
 					w.tell(syncer.Hint{Subscriber: id, Why: "registration", Once: true})
 					if i%10 == 9 {
@@ -82,11 +83,21 @@ func TestWhatStandsInTheWay(t *testing.T) {
 				if s.Waits != o.waits {
 					t.Errorf("the campaign waits: %q, want %q", s.Waits, o.waits)
 				}
+				waiting := func() {
+					t.Helper()
+					h, err := w.service.Health(t.Context(), account, campaign, 2)
+					w.must(err)
+					if late := h.Backlog().Since.Sub(began); late < 0 || late > time.Minute {
+						t.Errorf("it has waited since %s after the first change; waits %q, wanted %q", late, h.Sync.Waits, h.Sync.Wanted)
+					}
+				}
+				waiting()
 				calls := w.org.Counts().API + w.hero.Counts().Calls
 				for end := w.Now().Add(2 * time.Hour); w.Now().Before(end); w.advance(5 * time.Minute) {
 					w.must(w.sweep.Run(t.Context()))
 					w.some(100)
 				}
+				waiting()
 				if calls = w.org.Counts().API + w.hero.Counts().Calls - calls; calls > 60 && o.waits[0] != 'R' && o.waits[:26] != "Salesforce does not answer" || calls > 900 {
 					t.Errorf("%d calls were made in vain in two hours", calls)
 				}
@@ -101,6 +112,10 @@ func TestWhatStandsInTheWay(t *testing.T) {
 				w.agree(true)
 				if s, err = w.store.Sync(t.Context(), account, campaign); err != nil || s.Waits != "" || s.Wanted != "" {
 					t.Errorf("in the end it waits: %q, %q, %v", s.Waits, s.Wanted, err)
+				}
+				h, err := w.service.Health(t.Context(), account, campaign, 2)
+				if w.must(err); !h.Backlog().Empty() {
+					t.Errorf("in the end the backlog is %+v", h.Backlog())
 				}
 			})
 		}

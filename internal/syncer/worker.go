@@ -218,14 +218,18 @@ func (w Worker) Compare(ctx context.Context, account bridge.AccountID, campaign 
 	return w.want(ctx, s, why)
 }
 
-// waits notes why nothing goes on for now, and until when.
-func (w Worker) waits(ctx context.Context, s Sync, reason string, wait time.Duration) error {
+// waits notes why nothing goes on for now, and until when; since is the time of the oldest change that is not written because of
+// it. That may be known to be older already: each try begins a wait anew.
+func (w Worker) waits(ctx context.Context, s Sync, reason string, wait time.Duration, since time.Time) error {
 	return w.change(ctx, s.Account, s.Campaign, func(s *Sync) bool {
 		until := w.Now().Add(wait)
 		if !s.On || s.Waits == reason && s.Until.After(w.Now()) {
 			return false
 		}
 		s.Waits, s.Until, s.Due = reason, until, until
+		if s.Since.IsZero() || since.Before(s.Since) {
+			s.Since = since
+		}
 		return true
 	})
 }
