@@ -95,7 +95,10 @@ func idIn(text string) bridge.SalesforceID {
 }
 
 func (f syncForm) choices(account bridge.AccountID) provision.Choices {
-	return provision.Choices{Account: account, Connection: f.Connection, Object: bridge.Target(f.Target).Object(), Prefix: f.prefix(), Readers: f.Readers}
+	target := bridge.Target(f.Target)
+	return provision.Choices{
+		Account: account, Connection: f.Connection, Object: target.Object(), Persons: target == bridge.ToPersonAccount, Prefix: f.prefix(), Readers: f.Readers,
+	}
 }
 
 func (f syncForm) prefix() string {
@@ -327,6 +330,18 @@ func (p syncPreviewPage) Every() string { return everyWords(p.Form.options().Eve
 
 // ByHand reports whether an administrator has to make fields.
 func (p syncPreviewPage) ByHand() bool { return p.Plan.Route == provision.ByHand }
+
+// Accounts says what the connected user has to do with accounts; empty if no account is written.
+func (p syncPreviewPage) Accounts() string {
+	switch {
+	case p.Form.Target == string(bridge.ToPersonAccount):
+		return "make and edit"
+	case p.Plan.Persons:
+		return "edit"
+	default:
+		return ""
+	}
+}
 
 // New counts the fields that are to be made.
 func (p syncPreviewPage) New() int {

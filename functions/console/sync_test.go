@@ -309,6 +309,28 @@ func TestLeads(t *testing.T) {
 	contains(t, v.page(at+"/options"), `id="target-Lead" value="Lead" aria-describedby="target-Lead-text" checked`, `name="link_only" checked`, "<details class=\"mb-4\" open>")
 }
 
+// TestPersonAccounts reads what the connected user gets to do with accounts, before it is saved, and as it was.
+func TestPersonAccounts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	v, at, connection := r.ready(t)
+	preview := func(change ...string) answer {
+		return v.do(http.MethodPost, at+"/preview", with(usual(connection), change...))
+	}
+	contains(t, preview(), "who may edit the fields.")
+	switches := r.org.Switches()
+	switches.PersonAccounts = true
+	r.org.SetSwitches(switches)
+	contains(t, preview(), "who may edit the fields, and may edit accounts: person accounts are written by these.")
+	persons := []string{"target", "PersonAccount", "record_type", "0125g00000AbCdE"}
+	contains(t, preview(persons...), "and may make and edit accounts")
+	v.post(at, with(usual(connection), persons...), at)
+	setup, err := r.rows.Setup(t.Context(), v.account(), bridge.ConnectionID(connection))
+	if err != nil || !setup.Persons {
+		t.Errorf("what was chosen is %+v, %v; want person accounts", setup, err)
+	}
+}
+
 // TestPickingPeople picks readers: by a part of the page, by the whole page, and of another org.
 func TestPickingPeople(t *testing.T) {
 	t.Parallel()

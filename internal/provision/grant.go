@@ -79,8 +79,12 @@ func (s Service) grant(ctx context.Context, org Org, c bridge.Connection, setup 
 
 // fill makes the permission sets allow what they have to, beside what they allow already.
 func (s Service) fill(ctx context.Context, org Org, setup *Setup, integration, reader Set) error {
+	accounts, err := accountAccess(ctx, org, setup)
+	if err != nil {
+		return err
+	}
 	wanted := []PermissionSet{
-		{Name: integration.Name, Label: "ReferralHero Integration", Objects: objectAccess(setup.Objects()),
+		{Name: integration.Name, Label: "ReferralHero Integration", Objects: objectAccess(setup.Objects(), accounts),
 			Description: "Lets the connected user keep ReferralHero's fields up to date. " + Mark + "."},
 		{Name: reader.Name, Label: "ReferralHero Reader", Description: "Lets people see ReferralHero's fields. " + Mark + "."},
 	}
@@ -130,13 +134,30 @@ func (s Service) fill(ctx context.Context, org Org, setup *Setup, integration, r
 	return nil
 }
 
-// objectAccess is what syncing does with records. Salesforce lets nobody read contacts who may not read accounts.
-func objectAccess(objects []string) []ObjectAccess {
-	access := []ObjectAccess{{Object: "Account"}}
+// objectAccess is what syncing does with records. Salesforce lets nobody read contacts who may not read accounts, and nobody
+// make person accounts who may not make contacts.
+func objectAccess(objects []string, accounts ObjectAccess) []ObjectAccess {
+	access := []ObjectAccess{accounts}
 	for _, object := range objects {
 		access = append(access, ObjectAccess{Object: object, Create: true, Edit: true})
 	}
 	return access
+}
+
+// accountAccess is what syncing does with accounts. Where there are person accounts it edits them whatever people chose: the
+// contact that is found by its address may be half of one, and is written by its account.
+func accountAccess(ctx context.Context, org Org, setup *Setup) (ObjectAccess, error) {
+	there, err := persons(ctx, org)
+	return ObjectAccess{Object: "Account", Create: setup.Persons, Edit: setup.Persons || there}, err
+}
+
+// persons reports whether contacts may be halves of person accounts; not of contacts that are hidden, which nothing is said of.
+func persons(ctx context.Context, org Org) (bool, error) {
+	d, err := org.Describe(ctx, Contact)
+	if barred(err) {
+		return false, nil
+	}
+	return d.Persons, err
 }
 
 // union adds to what a permission set allows, and reports whether that is more than it was.

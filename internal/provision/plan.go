@@ -12,6 +12,7 @@ type Plan struct {
 	Problems []Advice // why it is to be done by hand, and names that are missing
 	Fields   []PlannedField
 	Sets     []PlannedSet // none if it is to be done by hand
+	Persons  bool         // the org has person accounts, so that accounts are written too
 }
 
 // PlannedField is what becomes of a field.
@@ -65,6 +66,9 @@ func (s Service) Plan(ctx context.Context, account bridge.AccountID, id bridge.C
 		return Plan{}, bridge.E(op, "", err)
 	}
 	plan.Route = setup.Route
+	if plan.Persons, err = persons(ctx, org); err != nil {
+		return Plan{}, bridge.E(op, "", err)
+	}
 	for _, p := range setup.Problems {
 		if advice, known := p.advice(c.Instance); known {
 			plan.Problems = append(plan.Problems, advice)

@@ -53,6 +53,7 @@ type Choices struct {
 	Account    bridge.AccountID
 	Connection bridge.ConnectionID
 	Object     string // Contact or Lead; with leads, contacts have the fields too
+	Persons    bool   // subscribers become person accounts, which are made and written by their accounts
 	Prefix     string // of the fields' names: "RH_", or nothing
 	Readers    Readers
 }
@@ -126,6 +127,7 @@ func (s Service) Begin(ctx context.Context, c Choices) error {
 	return s.restart(ctx, op, c.Account, c.Connection, Queued, func(setup *Setup) error {
 		setup.Leaving = leaving(*setup, c.Readers)
 		setup.Target, setup.Prefix, setup.Readers = c.Object, c.Prefix, c.Readers
+		setup.Persons = c.Persons || setup.Persons && setup.Step != Removed // for another campaign of the org, which may go on
 		setup.extend(Contact)
 		if c.Object == Lead {
 			setup.extend(Lead)

@@ -81,6 +81,7 @@ type Setup struct {
 	Account     bridge.AccountID
 	Connection  bridge.ConnectionID
 	Target      string // object that people chose: Contact or Lead
+	Persons     bool   // they chose person accounts, for this campaign or another one
 	Prefix      string // of names: "RH_", or nothing
 	Readers     Readers
 	Leaving     Readers // who were readers, and are to lose their access

@@ -61,6 +61,7 @@ func (s *Store) version(ctx context.Context, op string, k key, v any, was int) e
 
 type setupRecord struct {
 	Target      string               `dynamodbav:"target"`
+	Persons     bool                 `dynamodbav:"persons,omitempty"`
 	Prefix      string               `dynamodbav:"prefix"`
 	Readers     readersRecord        `dynamodbav:"readers"`
 	Leaving     readersRecord        `dynamodbav:"leaving"`
@@ -115,7 +116,7 @@ func (s *Store) Setup(ctx context.Context, account bridge.AccountID, connection 
 
 func (r setupRecord) setup(account bridge.AccountID, connection bridge.ConnectionID) provision.Setup {
 	setup := provision.Setup{
-		Account: account, Connection: connection, Target: r.Target, Prefix: r.Prefix,
+		Account: account, Connection: connection, Target: r.Target, Persons: r.Persons, Prefix: r.Prefix,
 		Readers: provision.Readers(r.Readers), Leaving: provision.Readers(r.Leaving),
 		Integration: provision.Set{ID: r.Integration.ID, Name: r.Integration.Name}, Reader: provision.Set{ID: r.Reader.ID, Name: r.Reader.Name},
 		Route: r.Route, Step: r.Step, Wipe: r.Wipe, Deadline: fromMillis(r.Deadline), Unannounced: r.Unannounced,
@@ -150,7 +151,7 @@ func (r setupRecord) setup(account bridge.AccountID, connection bridge.Connectio
 // one.
 func (s *Store) SaveSetup(ctx context.Context, setup provision.Setup) error {
 	r := setupRecord{
-		Target: setup.Target, Prefix: setup.Prefix, Readers: readersRecord(setup.Readers), Leaving: readersRecord(setup.Leaving),
+		Target: setup.Target, Persons: setup.Persons, Prefix: setup.Prefix, Readers: readersRecord(setup.Readers), Leaving: readersRecord(setup.Leaving),
 		Integration: setRecord{setup.Integration.ID, setup.Integration.Name}, Reader: setRecord{setup.Reader.ID, setup.Reader.Name},
 		Route: setup.Route, Step: setup.Step, Wipe: setup.Wipe, Deadline: millis(setup.Deadline), Unannounced: setup.Unannounced,
 		CheckedAt: millis(setup.CheckedAt), Version: setup.Version + 1,

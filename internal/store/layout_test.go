@@ -59,7 +59,7 @@ func TestSetup(t *testing.T) {
 		t.Errorf("no setup: %v", err)
 	}
 	want := provision.Setup{
-		Account: "a_1", Connection: "c_1", Target: "Lead", Prefix: "RH_",
+		Account: "a_1", Connection: "c_1", Target: "Lead", Persons: true, Prefix: "RH_",
 		Readers: provision.Readers{Users: []bridge.SalesforceID{"005a", "005b"}}, Leaving: provision.Readers{Profiles: []bridge.SalesforceID{"00e"}},
 		Integration: provision.Set{ID: "0PSa", Name: "RH_Integration"}, Reader: provision.Set{Name: "RH_Reader"}, Route: provision.ByHand,
 		Step: provision.Verifying, Problems: []provision.Problem{{Code: "x", Details: []string{"y", "z"}}, {Code: "w"}}, Wipe: true,
