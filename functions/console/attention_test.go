@@ -203,6 +203,26 @@ func TestStatement(t *testing.T) {
 	}
 }
 
+// TestMisfit says in words where Salesforce has no room.
+func TestMisfit(t *testing.T) {
+	t.Parallel()
+	for want, misfits := range map[string]map[string]syncer.Misfit{
+		"": nil,
+		"EM_LINK of 1,204 people is longer than Salesforce’s 255 characters and left empty. Shorten the web address that the campaign’s referral links begin with.": {
+			"EM_LINK": {Left: 1204, Room: 255}},
+		"EM_LINK of 7 people, FB_LINK of 1 person are longer than Salesforce’s 255 characters and left empty. Shorten the web address that the campaign’s referral links begin with.": {
+			"FB_LINK": {Left: 1, Room: 255}, "EM_LINK": {Left: 7, Room: 255}},
+		"POINTS of 1 person is longer than Salesforce’s 18 digits and left empty. EX_FIELD of 3 people is longer than Salesforce’s 80 characters; the beginning is shown.": {
+			"POINTS": {Left: 1, Room: 18}, "EX_FIELD": {Cut: 3, Room: 80}},
+		"EX_FIELD of 1 person, EX_FIELD_2 of 2 people are longer than Salesforce’s 255 characters; the beginning is shown.": {
+			"EX_FIELD": {Cut: 1, Room: 255}, "EX_FIELD_2": {Cut: 2, Room: 255}, "A_LATER_ONE": {Cut: 9}},
+	} {
+		if got := misfit(syncer.Statement{Misfits: misfits}); got != want {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+	}
+}
+
 func TestCharts(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 27, 23, 59, 0, 0, time.FixedZone("", -3600)) // the 28th already

@@ -92,3 +92,31 @@ func TestExplain(t *testing.T) {
 	contains(t, down, "We could not reach everything that this needs", `value="`+grace.id+`"`)
 	lacks(t, down, "busy")
 }
+
+// TestExplainWhatDoesNotFit asks about somebody with a text that is longer than its field.
+func TestExplainWhatDoesNotFit(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	v, at, connection := r.ready(t)
+	list := r.hero.Lists()[0].UUID
+	id := r.hero.Subscribers(list)[0].ID
+	long := strings.Repeat("long ", 60)
+	change, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.heroURL+"/api/v2/lists/"+list+"/subscribers/"+id, strings.NewReader(`{"extra_field":"`+long+`the end"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	change.Header.Set("Authorization", "Bearer "+r.hero.Token())
+	change.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.Body.Close(); response.StatusCode != http.StatusOK {
+		t.Fatalf("the subscriber was not changed: %s", response.Status)
+	}
+	v.post(at, usual(connection), at)
+	r.work(t)
+	contains(t, v.page(at), "data-misfit>EX_FIELD of 1 person is longer than Salesforce’s")
+	page := v.page(at + "/explain?who=" + id)
+	contains(t, page, `data-different="0"`, `data-value="EX_FIELD" data-value-state="Shortened"`, long+"the end", "Equal, but for 1 value that is too long")
+}

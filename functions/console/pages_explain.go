@@ -41,6 +41,7 @@ var explained = map[string]badge{
 	"rests":   {"Different", "secondary", "Positions move for many people with each referral. They are written along with other changes, and by comparisons."},
 	"hidden":  {"Not written", "warning", "The connected user may not edit the field, so its value is not known. See the table of fields."},
 	"long":    {"Left out", "warning", "The value is too long for the field. Cut, it would be another one."},
+	"cut":     {"Shortened", "warning", "The value is too long for the field. Salesforce shows its beginning."},
 	"none":    {"No record", "secondary", ""},
 	"gone":    {"Cleared", "secondary", ""},
 }
@@ -51,6 +52,9 @@ func (p explainPage) Rows() []explainRow {
 	rows := make([]explainRow, bridge.FieldCount)
 	for i, f := range bridge.Fields {
 		row := explainRow{Of: f, Name: e.Layout.Names[i], Hero: e.Wanted[i]}
+		if e.TooLong.Has(i) || e.Cut.Has(i) {
+			row.Hero = e.Said[i]
+		}
 		state := "differs"
 		switch {
 		case e.Record == nil:
@@ -59,6 +63,8 @@ func (p explainPage) Rows() []explainRow {
 			state = "hidden"
 		case e.TooLong.Has(i) && e.Equal(i):
 			state = "long"
+		case e.Cut.Has(i) && e.Equal(i):
+			state = "cut"
 		case e.Gone && e.Equal(i):
 			state = "gone"
 		case e.Equal(i):
@@ -84,6 +90,17 @@ func (p explainPage) Different() int {
 	n := 0
 	for i := range bridge.Fields {
 		if e.Layout.Visible.Has(i) && !e.Equal(i) {
+			n++
+		}
+	}
+	return n
+}
+
+// Misfits counts the visible fields that show what they should, and less than ReferralHero says: they have no room for it.
+func (p explainPage) Misfits() int {
+	n := 0
+	for i := range bridge.Fields {
+		if e := p.Found; e.Layout.Visible.Has(i) && (e.TooLong.Has(i) || e.Cut.Has(i)) && e.Equal(i) {
 			n++
 		}
 	}

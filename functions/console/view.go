@@ -32,7 +32,7 @@ var pages = sync.OnceValue(func() map[string]*template.Template {
 		"targetWords": func(t bridge.Target) [2]string { return targetWords[t] }, "onlyChoice": onlyChoice, "everyWords": everyWords,
 		"sentence": sentence, "money": money, "trigger": triggerWordOf, "whoChoices": func() []choice { return whoChoices }, "prompt": promptWords,
 		"effectState": effectState, "effectKind": effectKind, "reviewTitle": reviewTitle, "answerOf": answerOf, "dealLink": dealLink, "dealAnswer": dealAnswer, "condition": condition,
-		"fieldState": fieldState, "statement": statement, "runWhy": runWhy,
+		"fieldState": fieldState, "statement": statement, "misfit": misfit, "runWhy": runWhy,
 	}
 	shared := template.Must(template.New("").Funcs(functions).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
 	entries, err := templateFiles.ReadDir("templates")

@@ -138,6 +138,45 @@ func statement(s syncer.Statement) string {
 	return strings.Replace(text, " 1 need you", " 1 needs you", 1)
 }
 
+// misfit says of which people Salesforce has less than ReferralHero says, since it has no room; empty if it has everything.
+func misfit(s syncer.Statement) string {
+	kinds := []struct {
+		fields []string
+		room   int
+		words  string
+	}{
+		{words: "longer than Salesforce’s %s characters and left empty. Shorten the web address that the campaign’s referral links begin with."},
+		{words: "longer than Salesforce’s %s digits and left empty."},
+		{words: "longer than Salesforce’s %s characters; the beginning is shown."},
+	}
+	for _, f := range bridge.Fields {
+		m := s.Misfits[f.Name]
+		add := func(kind, people int) {
+			if people > 0 {
+				k := &kinds[kind]
+				k.fields, k.room = append(k.fields, f.Name+" of "+plural(people, "person", "people")), max(k.room, m.Room)
+			}
+		}
+		if f.Type == bridge.NumberField {
+			add(1, m.Left)
+		} else {
+			add(0, m.Left)
+		}
+		add(2, m.Cut)
+	}
+	var sentences []string
+	for _, k := range kinds {
+		if n := len(k.fields); n > 0 {
+			verb := " are "
+			if n == 1 {
+				verb = " is "
+			}
+			sentences = append(sentences, strings.Join(k.fields, ", ")+verb+strings.Replace(k.words, "%s", number(k.room), 1))
+		}
+	}
+	return strings.Join(sentences, " ")
+}
+
 // fieldStates say how a field stands.
 var fieldStates = map[provision.State]badge{
 	provision.Planned:  {"Not made yet", "secondary", ""},

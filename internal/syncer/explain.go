@@ -17,9 +17,11 @@ type Explanation struct {
 	Linked     bool
 	Record     *bridge.Record // nil if there is none
 	Layout     bridge.Layout
-	Wanted     bridge.Values // by ReferralHero
-	TooLong    bridge.FieldSet
-	Skipped    string // why it is left out on purpose; empty if it is not
+	Said       bridge.Values   // by ReferralHero
+	Wanted     bridge.Values   // of that, what the record is to show
+	TooLong    bridge.FieldSet // what is left out, since it does not fit
+	Cut        bridge.FieldSet // what is shown in part, since it does not fit
+	Skipped    string          // why it is left out on purpose; empty if it is not
 }
 
 // Equal reports whether a field shows what it should.
@@ -157,7 +159,10 @@ func (s Service) truth(ctx context.Context, account bridge.AccountID, campaign b
 	if err != nil {
 		return err
 	}
-	e.Wanted, e.TooLong = fit(Values(e.Subscriber, last), e.Layout)
+	e.Said = Values(e.Subscriber, last)
+	var m misfits
+	e.Wanted, m = fit(e.Said, e.Layout)
+	e.TooLong, e.Cut = m.left, m.cut
 	return nil
 }
 

@@ -208,6 +208,7 @@ type item struct {
 	lastRef time.Time
 	link    Link
 	values  bridge.Values
+	misfits misfits // where values is not what ReferralHero says
 	print   string
 	change  *bridge.Change
 	equal   bool

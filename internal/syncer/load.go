@@ -76,7 +76,7 @@ func (b *bench) load(ctx context.Context, run, next Run, known *seen, met []digi
 	}
 	next.Version = run.Version
 	next.Load = &Loading{ID: load.ID, At: load.At, Begun: true, Jobs: jobs, Rows: len(claimed)}
-	b.state(ctx, &next, done, before)
+	b.state(ctx, &next, items, done, before)
 	next.Statement.Repaired += len(claimed)
 	for _, it := range claimed {
 		if it.change.ID == "" {

@@ -89,7 +89,7 @@ func (b *bench) value(it *item) {
 		it.print = print(it.values, b.layout(target).Visible) // POSITION too: no other write takes it along
 		return
 	}
-	it.values, _ = fit(Values(it.sub, it.lastRef), b.layout(target))
+	it.values, it.misfits = fit(Values(it.sub, it.lastRef), b.layout(target))
 	it.print = print(it.values, lasting(b.layout(target).Visible))
 }
 

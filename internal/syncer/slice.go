@@ -55,7 +55,7 @@ func (b *bench) slice(ctx context.Context, run Run) (Run, error) {
 	if err != nil {
 		return run, err
 	}
-	b.state(ctx, &next, done, before)
+	b.state(ctx, &next, items, done, before)
 	kept, err := b.keep(ctx, next, known, met, halted)
 	if err != nil {
 		return run, err
@@ -64,10 +64,42 @@ func (b *bench) slice(ctx context.Context, run Run) (Run, error) {
 }
 
 // state adds what a slice has come to to a run's statement, and to what the day has seen.
-func (b *bench) state(ctx context.Context, next *Run, done outcome, before int) {
+func (b *bench) state(ctx context.Context, next *Run, items []*item, done outcome, before int) {
 	done.tally.HeroCalls, done.tally.OrgCalls = b.calls.spent(), b.org.Calls()-before
 	next.Statement = next.Statement.plus(done)
+	next.Statement.Misfits = b.misfits(next.Statement.Misfits, items)
 	b.count(ctx, done.tally)
+}
+
+// misfits adds up where the records of items that are right by now have less than ReferralHero says.
+func (b *bench) misfits(so map[string]Misfit, items []*item) map[string]Misfit {
+	sum := maps.Clone(so)
+	for _, it := range items {
+		if it.skipped != "" || it.problem != nil || it.misfits == (misfits{}) {
+			continue
+		}
+		layout := b.layout(cmp.Or(it.link.Target, b.sync.Target))
+		for i, f := range bridge.Fields {
+			left, cut := it.misfits.left.Has(i), it.misfits.cut.Has(i)
+			if !layout.Visible.Has(i) || !left && !cut {
+				continue
+			}
+			if sum == nil {
+				sum = map[string]Misfit{}
+			}
+			m := sum[f.Name]
+			if left {
+				m.Left++
+			} else {
+				m.Cut++
+			}
+			if n := room(layout, i); m.Room == 0 || n < m.Room {
+				m.Room = n
+			}
+			sum[f.Name] = m
+		}
+	}
+	return sum
 }
 
 // keep ends a slice.

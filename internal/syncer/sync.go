@@ -113,6 +113,14 @@ type Statement struct {
 	Gone        int // are in the campaign no more; their records' fields were cleared
 	HeroCalls   int
 	OrgCalls    int
+	Misfits     map[string]Misfit `dynamodbav:",omitempty"` // by field, such as EM_LINK: of those that are equal or repaired
+}
+
+// Misfit counts the people of whom Salesforce has no room for a field's value.
+type Misfit struct {
+	Left int // the field is left empty
+	Cut  int // it has the beginning
+	Room int // characters that it holds, or digits; the fewest, if it is on several objects
 }
 
 // Run is one pass over a campaign.

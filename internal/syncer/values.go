@@ -71,26 +71,42 @@ func via(link, channel string) string {
 
 // fit returns values as the fields of an org can hold them: texts are cut to their field's length, in characters, and
 // trimmed as Salesforce trims them; numbers are rounded as Salesforce, which keeps doubles, rounds them; a link that is too long would lead elsewhere if it were cut, and is left out, as is a
-// number with too many digits. left names the fields that were left out.
-func fit(v bridge.Values, l bridge.Layout) (fitted bridge.Values, left bridge.FieldSet) {
+// number with too many digits.
+func fit(v bridge.Values, l bridge.Layout) (fitted bridge.Values, m misfits) {
 	for i, f := range bridge.Fields {
 		text := strings.TrimSpace(v[i])
-		length := f.Length
-		if l.Lengths[i] > 0 {
-			length = l.Lengths[i]
-		}
+		length := room(l, i)
 		switch {
 		case f.Type == bridge.URLField && utf8.RuneCountInString(text) > length,
 			f.Type == bridge.NumberField && len(strings.TrimPrefix(text, "-")) > bridge.Digits:
-			text, left = "", left.With(i)
+			text, m.left = "", m.left.With(i)
 		case f.Type == bridge.NumberField:
 			text = double(text)
 		case f.Type == bridge.TextField:
-			text = strings.TrimSpace(firstRunes(strings.ToValidUTF8(text, ""), length))
+			text = strings.ToValidUTF8(text, "")
+			if utf8.RuneCountInString(text) > length {
+				text, m.cut = strings.TrimSpace(firstRunes(text, length)), m.cut.With(i)
+			}
+			text = strings.TrimSpace(text)
 		}
 		fitted[i] = text
 	}
-	return fitted, left
+	return fitted, m
+}
+
+// misfits are the fields whose values are not what ReferralHero says, since they do not fit.
+type misfits struct{ left, cut bridge.FieldSet }
+
+// room is how many characters a field holds where the org has it, or digits if it is a number.
+func room(l bridge.Layout, field int) int {
+	switch f := bridge.Fields[field]; {
+	case f.Type == bridge.NumberField:
+		return bridge.Digits
+	case l.Lengths[field] > 0:
+		return l.Lengths[field]
+	default:
+		return f.Length
+	}
 }
 
 // double returns a whole number as a double holds it, which is exact up to 15 digits.

@@ -45,8 +45,8 @@ func TestValuesFit(t *testing.T) {
 		if Values(s, last) != Values(s, last.In(zone)) {
 			t.Error("a time zone makes a difference")
 		}
-		v, left := fit(Values(s, last), l)
-		if again, more := fit(v, l); again != v || more != 0 {
+		v, m := fit(Values(s, last), l)
+		if again, more := fit(v, l); again != v || more != (misfits{}) {
 			t.Errorf("fitted again %q is %q", v, again)
 		}
 		for i, f := range bridge.Fields {
@@ -57,8 +57,11 @@ func TestValuesFit(t *testing.T) {
 			if n := utf8.RuneCountInString(v[i]); f.Length > 0 && n > length || v[i] != strings.TrimSpace(v[i]) || !utf8.ValidString(v[i]) && f.Type == bridge.TextField {
 				t.Errorf("%s is %q", f.Name, v[i])
 			}
-			if left.Has(i) && v[i] != "" {
-				t.Errorf("%s is left out and is %q", f.Name, v[i])
+			if m.left.Has(i) && (v[i] != "" || m.cut.Has(i)) {
+				t.Errorf("%s is left out and is %q, cut: %t", f.Name, v[i], m.cut.Has(i))
+			}
+			if whole := strings.TrimSpace(strings.ToValidUTF8(Values(s, last)[i], "")); f.Type == bridge.TextField && m.cut.Has(i) != (v[i] != whole) {
+				t.Errorf("%s is %q of %q, cut: %t", f.Name, v[i], whole, m.cut.Has(i))
 			}
 		}
 	})
