@@ -11,7 +11,6 @@ import (
 	"github.com/referralbridge/referralbridge/internal/apigw"
 	"github.com/referralbridge/referralbridge/internal/bridge"
 	"github.com/referralbridge/referralbridge/internal/doctor"
-	"github.com/referralbridge/referralbridge/internal/inbox"
 	"github.com/referralbridge/referralbridge/internal/provision"
 	"github.com/referralbridge/referralbridge/internal/syncer"
 )
@@ -77,8 +76,6 @@ type syncPage struct {
 	Report     doctor.Report // of the connection
 	Fields     fieldsPart
 	Charts     []chart
-	Deaf       bool // ReferralHero has never told us of anything
-	Silent     bool // it does not tell us of this campaign any more
 }
 
 // Today is how many calls to the org syncing has made today, by UTC.
@@ -148,8 +145,6 @@ func (v *visit) showSync(status int, found []problem) error {
 	}
 	group, ctx := errgroup.WithContext(v.ctx())
 	var setup *provision.Status
-	var hook inbox.Webhook
-	group.Go(func() (err error) { hook, err = v.Webhooks.Webhook(ctx, v.acc()); return err })
 	group.Go(func() (err error) { setup, err = v.setup(ctx, health.Sync.Connection); return err })
 	group.Go(func() (err error) {
 		if page.Connection, err = v.Connections.Get(ctx, v.acc(), health.Sync.Connection); err != nil {
@@ -163,11 +158,6 @@ func (v *visit) showSync(status int, found []problem) error {
 		return err
 	}
 	page.syncProgress = newSyncProgress(c.ID, health.Sync, health.Run, setup, v.Now())
-	page.Deaf = health.Sync.On && hook.LastAt.IsZero()
-	page.Silent = health.Sync.On && !page.Deaf && health.Silent()
-	if (page.Deaf || page.Silent) && page.State.Colour == "success" {
-		page.State = untold(health.Sync)
-	}
 	page.Fields = fieldsPart{Campaign: c.ID, Sync: health.Sync, Setup: setup, Connection: page.Connection}
 	if v.r.URL.Query().Get("sample") != "" {
 		page.Fields.sample(v)

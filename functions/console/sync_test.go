@@ -151,7 +151,7 @@ func TestKeepInSalesforce(t *testing.T) {
 
 	v.post(at, form, at+"?done=sync-saved") // and on again
 	r.work(t)
-	contains(t, v.page(at), `data-kept="14"`, `data-enabled="true"`, `data-untold="never"`, `href="/account#webhook"`)
+	contains(t, v.page(at), `data-kept="14"`, `data-enabled="true"`)
 	if a := v.do(http.MethodPost, at+"/explode", nil); a.StatusCode != http.StatusNotFound {
 		t.Errorf("an action that there is not answered %s", a.Status)
 	}

@@ -79,11 +79,6 @@ func syncState(s syncer.Sync, run *syncer.Run, step provision.Step, now time.Tim
 	}
 }
 
-// untold says of syncing that is on what it means that ReferralHero does not tell us of changes: never did, or has fallen silent.
-func untold(s syncer.Sync) badge {
-	return badge{"On", "warning", "Everybody is compared " + everyWords(s.Every) + ". Changes wait for that, since ReferralHero does not tell us of them as they happen."}
-}
-
 // switchedOn is why the first run after Save is made.
 const switchedOn = "switched on"
 

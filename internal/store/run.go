@@ -168,30 +168,22 @@ type dayRecord struct {
 	HeroCalls int    `dynamodbav:"heroCalls"`
 	OrgCalls  int    `dynamodbav:"orgCalls"`
 	Hints     int    `dynamodbav:"hints"`
-	Told      int    `dynamodbav:"told,omitempty"`
-	Behind    int64  `dynamodbav:"behind,omitempty"` // milliseconds
 }
 
 // Count adds to what a day has seen. It is for people: after a crash it may be too little, and after a repetition too much.
 func (s *Store) Count(ctx context.Context, account bridge.AccountID, campaign bridge.CampaignID, at time.Time, t syncer.Tally) error {
 	const op = "store.Count"
-	bound := map[string]any{
+	values, err := bind(map[string]any{
 		":written": t.Written, ":created": t.Created, ":equal": t.Equal, ":refused": t.Refused, ":skipped": t.Skipped, ":gone": t.Gone,
 		":hero": t.HeroCalls, ":org": t.OrgCalls, ":hints": t.Hints, ":expires": at.Add(dayKept).Unix(), ":at": millis(at),
-	}
-	set, add := "SET expires = :expires, lastAt = :at", " ADD written :written, created :created, #equal :equal, refused :refused, "+
-		"skipped :skipped, gone :gone, heroCalls :hero, orgCalls :org, hints :hints"
-	if t.Told > 0 {
-		bound[":told"], bound[":behind"] = t.Told, t.Behind.Milliseconds()
-		set, add = set+", behind = :behind", add+", told :told"
-	}
-	values, err := bind(bound)
+	})
 	if err != nil {
 		return bridge.E(op, bridge.Internal, err)
 	}
 	_, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.table, Key: dayKey(account, campaign, at).attributes(),
-		UpdateExpression:          pointer(set + add),
+		UpdateExpression: pointer("SET expires = :expires, lastAt = :at ADD written :written, created :created, #equal :equal, refused :refused, " +
+			"skipped :skipped, gone :gone, heroCalls :hero, orgCalls :org, hints :hints"),
 		ExpressionAttributeNames:  map[string]string{"#equal": "equal"}, // a reserved word
 		ExpressionAttributeValues: values,
 	})
@@ -211,7 +203,7 @@ func (s *Store) Days(ctx context.Context, account bridge.AccountID, campaign bri
 		day, err := time.Parse(time.DateOnly, r.Sort[len(days):])
 		all = append(all, syncer.Day{Day: day, LastAt: fromMillis(r.LastAt), Tally: syncer.Tally{
 			Written: r.Written, Created: r.Created, Equal: r.Equal, Refused: r.Refused, Skipped: r.Skipped, Gone: r.Gone,
-			HeroCalls: r.HeroCalls, OrgCalls: r.OrgCalls, Hints: r.Hints, Told: r.Told, Behind: time.Duration(r.Behind) * time.Millisecond,
+			HeroCalls: r.HeroCalls, OrgCalls: r.OrgCalls, Hints: r.Hints,
 		}})
 		return true, err
 	})

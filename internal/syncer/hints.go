@@ -149,8 +149,6 @@ type question struct {
 	byCode    map[string]Hint
 	everybody bool
 	hints     int
-	told      int   // of the hints, by ReferralHero
-	since     int64 // when the oldest of those was learned of: Unix milliseconds
 }
 
 func (q question) empty() bool { return len(q.byID) == 0 && len(q.byCode) == 0 }
@@ -158,12 +156,6 @@ func (q question) empty() bool { return len(q.byID) == 0 && len(q.byCode) == 0 }
 func coalesce(hints []Hint) question {
 	q := question{byID: map[bridge.SubscriberID]Hint{}, byCode: map[string]Hint{}, hints: len(hints)}
 	for _, h := range hints {
-		if happenings[h.Why] {
-			q.told++
-			if q.since == 0 || h.At < q.since {
-				q.since = h.At
-			}
-		}
 		switch {
 		case h.Subscriber != "":
 			was, known := q.byID[h.Subscriber]
@@ -177,9 +169,6 @@ func coalesce(hints []Hint) question {
 	}
 	return q
 }
-
-// happenings are why hints come that only ReferralHero gives: the others that its webhooks give may be ours as well.
-var happenings = map[string]bool{"registration": true, "update": true, "promotion": true, "reward": true}
 
 func merge(was Hint, known bool, h Hint) Hint {
 	if !known {
@@ -247,9 +236,6 @@ func (b *bench) roundOf(ctx context.Context, asked question) (outcome, error) {
 		return outcome{}, err
 	}
 	done.tally.Hints, done.tally.OrgCalls, done.tally.HeroCalls = asked.hints, b.org.Calls()-calls, b.calls.spent()
-	if asked.told > 0 {
-		done.tally.Told, done.tally.Behind = asked.told, Hint{At: asked.since}.age(b.w.Now())
-	}
 	b.count(ctx, done.tally)
 	return done, nil
 }

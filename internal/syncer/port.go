@@ -163,8 +163,4 @@ type Tally struct {
 	Written, Created, Equal, Refused, Skipped, Gone int
 	HeroCalls, OrgCalls                             int
 	Hints                                           int
-	// Told is how many of the hints came of ReferralHero's word about a subscriber, and Behind how old the oldest of these was when its
-	// subscriber was settled.
-	Told   int
-	Behind time.Duration
 }

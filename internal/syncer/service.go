@@ -394,29 +394,6 @@ type Health struct {
 	Causes int // records that need somebody
 }
 
-// Told returns the newest day on which ReferralHero told us of a change in the campaign; nil if it was none of these.
-func (h Health) Told() *Day {
-	for i := len(h.Days) - 1; i >= 0; i-- {
-		if h.Days[i].Told > 0 {
-			return &h.Days[i]
-		}
-	}
-	return nil
-}
-
-// Silent reports that a regular comparison has found changes, and that ReferralHero, which ought to have told us of them, has told us of none
-// since the day of the comparison before it.
-func (h Health) Silent() bool {
-	told := h.Told()
-	for i := range h.Past[:max(0, len(h.Past)-1)] {
-		run, before := h.Past[i], h.Past[i+1]
-		if (run.Why == "regular" || run.Why == "asked for") && run.Statement.Repaired > 0 {
-			return told == nil || told.Day.Before(before.StartedAt.UTC().Truncate(24*time.Hour))
-		}
-	}
-	return false
-}
-
 // Backlog is what is not in Salesforce yet. Changes are not counted while they wait, since that would cost a write for each; all
 // that it says stands in the table anyway.
 type Backlog struct {
