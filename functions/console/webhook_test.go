@@ -63,7 +63,7 @@ func TestWebhook(t *testing.T) {
 		t.Error("the table has the secret or the address as text")
 	}
 
-	if err := r.rows.NoteDelivery(t.Context(), account, time.Time{}, now.Add(-3*time.Minute)); err != nil {
+	if err := r.rows.NoteDelivery(t.Context(), inbox.Webhook{Account: account}, "", now.Add(-3*time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

@@ -32,8 +32,9 @@ type hooks interface {
 type webhooks interface {
 	// Webhook returns what is kept of the account's webhooks; nothing but the account if nothing is.
 	Webhook(ctx context.Context, account bridge.AccountID) (Webhook, error)
-	// NoteDelivery writes when a delivery came; Conflict if the last one was not at was.
-	NoteDelivery(ctx context.Context, account bridge.AccountID, was, at time.Time) error
+	// NoteDelivery writes when a delivery came, and of which campaign unless that is empty; Conflict if another one was noted
+	// since was was read.
+	NoteDelivery(ctx context.Context, was Webhook, campaign bridge.CampaignID, at time.Time) error
 	// NoteRefusal counts a refusal at a time, from one on if counting began at another time than since; Conflict if it
 	// did not begin at was.
 	NoteRefusal(ctx context.Context, account bridge.AccountID, was, since, at time.Time) error
@@ -119,7 +120,11 @@ func (b Inbox) Receive(ctx context.Context, hook bridge.Secret, signatures []str
 	if outcome == Malformed {
 		return bridge.E(op, bridge.Invalid, errMalformed)
 	}
-	b.noteDelivery(ctx, w, now)
+	campaign := e.campaign
+	if outcome == UnknownEvent || outcome == UnknownList {
+		campaign = ""
+	}
+	b.noteDelivery(ctx, w, campaign, now)
 	return nil
 }
 
@@ -190,12 +195,25 @@ func (b Inbox) queue(ctx context.Context, delay time.Duration, account bridge.Ac
 	return b.Live(ctx, delay, live...)
 }
 
-// noteDelivery notes for people that deliveries come.
-func (b Inbox) noteDelivery(ctx context.Context, w Webhook, now time.Time) {
-	if now.Sub(w.LastAt) < glance {
-		return
-	}
-	if err := b.Webhooks.NoteDelivery(ctx, w.Account, w.LastAt, now); err != nil && bridge.KindOf(err) != bridge.Conflict {
+// noteDelivery notes for people that deliveries come. Whoever loses a race looks again: what was noted meanwhile may be about
+// another campaign, and this one's next delivery may be long in coming.
+func (b Inbox) noteDelivery(ctx context.Context, w Webhook, campaign bridge.CampaignID, now time.Time) {
+	err := again(func() error {
+		if !w.news(campaign, now) {
+			return nil
+		}
+		err := b.Webhooks.NoteDelivery(ctx, w, campaign, now)
+		if bridge.KindOf(err) != bridge.Conflict {
+			return err
+		}
+		is, failed := b.Webhooks.Webhook(ctx, w.Account)
+		if failed != nil {
+			return failed
+		}
+		w = is
+		return err
+	})
+	if err != nil && bridge.KindOf(err) != bridge.Conflict {
 		b.Log.WarnContext(ctx, "delivery not noted", "account", w.Account, "kind", bridge.KindOf(err), "err", err)
 	}
 }

@@ -1,6 +1,7 @@
 package inbox_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -341,6 +342,90 @@ func TestWhatAWebhookCosts(t *testing.T) {
 	}
 	if u := w.units.Units(); u.Write > 1 {
 		t.Errorf("%d repetitions cost %v write units", webhooks, u.Write)
+	}
+}
+
+// TestWhichCampaignsDeliver holds what is known of each campaign's deliveries, and what it costs to know it.
+func TestWhichCampaignsDeliver(t *testing.T) {
+	t.Parallel()
+	const other bridge.CampaignID = "MFffffffffff"
+	changes := func(of bridge.CampaignID, n int) string {
+		return strings.ReplaceAll(body("subscriber_updated", fmt.Sprintf(`,"points":%d`, n)), string(campaign), string(of))
+	}
+	never := inbox.Delivered{Known: true}
+	for name, tc := range map[string]struct {
+		happens func(w *world)
+		want    func(w *world, began time.Time) (one, two inbox.Delivered)
+	}{
+		"nothing came": {func(*world) {}, func(*world, time.Time) (one, two inbox.Delivered) { return never, never }},
+		"one of them delivers": {func(w *world) { w.must(w.deliver(changes(campaign, 1))) },
+			func(_ *world, began time.Time) (one, two inbox.Delivered) {
+				return inbox.Delivered{Known: true, At: began}, never
+			}},
+		"the Test button, which names no campaign of ours": {func(w *world) { w.must(w.deliver(changes("MFXXXX", 1))) },
+			func(*world, time.Time) (one, two inbox.Delivered) { return never, never }},
+		"one delivers within the minute after the other": {func(w *world) {
+			w.must(w.deliver(changes(campaign, 1)))
+			w.now = w.now.Add(time.Second)
+			w.must(w.deliver(changes(other, 1)))
+		}, func(_ *world, began time.Time) (one, two inbox.Delivered) {
+			return inbox.Delivered{Known: true, At: began}, inbox.Delivered{Known: true, At: began.Add(time.Second)}
+		}},
+		"two workers at the same moment": {func(w *world) {
+			rows, first := w.rows, true
+			w.trip = func(step int) trouble {
+				if w.sent != nil && first { // between what this worker has read and its note
+					first = false
+					settings, err := rows.Webhook(t.Context(), account)
+					w.must(errors.Join(err, rows.NoteDelivery(t.Context(), settings, other, w.now.Add(-time.Second))))
+				}
+				return works
+			}
+			w.must(w.deliver(changes(campaign, 1)))
+		}, func(_ *world, began time.Time) (one, two inbox.Delivered) {
+			return inbox.Delivered{Known: true, At: began}, inbox.Delivered{Known: true, At: began.Add(-time.Second)}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.must(w.rows.SaveCampaign(t.Context(), bridge.Campaign{ID: other, Account: account, Name: "Autumn Referral", Identifier: bridge.ByEmail}))
+			began := w.now
+			tc.happens(w)
+			settings := w.settings()
+			one, two := tc.want(w, began)
+			if diff := cmp.Diff([]inbox.Delivered{settings.Delivered(campaign), settings.Delivered(other)}, []inbox.Delivered{one, two}); diff != "" {
+				t.Errorf("got - want +\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestKnowingWhoDeliversCostsAWriteAnHour has three campaigns deliver all the time: the note of the account has room for one of
+// them a minute, and each of the others costs a write an hour.
+func TestKnowingWhoDeliversCostsAWriteAnHour(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	others := []bridge.CampaignID{campaign, "MF000000000b", "MF000000000c"}
+	for _, id := range others[1:] {
+		w.must(w.rows.SaveCampaign(t.Context(), bridge.Campaign{ID: id, Account: account, Name: string(id), Identifier: bridge.ByEmail}))
+	}
+	w.units.ResetUnits()
+	n := 0
+	for end := w.now.Add(2 * time.Hour); w.now.Before(end); w.now = w.now.Add(20 * time.Second) {
+		for _, id := range others {
+			n++
+			w.must(w.deliver(strings.ReplaceAll(body("subscriber_updated", fmt.Sprintf(`,"points":%d`, n)), string(campaign), string(id))))
+		}
+	}
+	// Each body is kept once; the account is noted once a minute; of the other two each is noted once an hour besides.
+	if got, want := w.units.Units().Write, float64(n+120+2*2); got > want {
+		t.Errorf("%d webhooks cost %v write units, want %v at most", n, got, want)
+	}
+	for _, id := range others {
+		if d := w.settings().Delivered(id); w.now.Sub(d.At) > time.Hour+time.Minute {
+			t.Errorf("the last delivery of %s is taken to be %s old", id, w.now.Sub(d.At))
+		}
 	}
 }
 

@@ -20,11 +20,13 @@ type Webhook struct {
 	SecretAt        time.Time
 	OldSecret       bridge.Secret
 	OldSecretUntil  time.Time
-	LastAt          time.Time // last genuine delivery, to the minute
-	Refused         int       // deliveries without a genuine signature since RefusedSince; not counted beyond a thousand
-	RefusedSince    time.Time // when counting began: at the first one in a day
-	RefusedAt       time.Time // the last one that was counted
-	Version         int       // as read; 0 if nothing was kept yet
+	LastAt          time.Time                       // last genuine delivery, to the minute
+	Told            map[bridge.CampaignID]time.Time // the same of each campaign, to the hour; nil if that is not known
+	ToldSince       time.Time                       // from when on Told misses nothing; zero if it never missed any
+	Refused         int                             // deliveries without a genuine signature since RefusedSince; not counted beyond a thousand
+	RefusedSince    time.Time                       // when counting began: at the first one in a day
+	RefusedAt       time.Time                       // the last one that was counted
+	Version         int                             // as read; 0 if nothing was kept yet
 }
 
 // secrets are those with which signatures may be made at a time.
@@ -34,6 +36,32 @@ func (w Webhook) secrets(now time.Time) []bridge.Secret {
 		secrets = append(secrets, w.OldSecret)
 	}
 	return secrets
+}
+
+// Precision is by how much the last delivery of a campaign may have come later than Delivered says.
+const Precision = time.Hour
+
+// Delivered is what is known of the deliveries of one campaign.
+type Delivered struct {
+	Known bool
+	At    time.Time // the last one; zero if none came since Since
+	Since time.Time // from when on it is known; zero if it always was
+}
+
+// Delivered says when the last genuine delivery of a campaign came.
+func (w Webhook) Delivered(campaign bridge.CampaignID) Delivered {
+	if w.LastAt.IsZero() {
+		return Delivered{Known: true}
+	}
+	if w.Told == nil {
+		return Delivered{}
+	}
+	return Delivered{Known: true, At: w.Told[campaign], Since: w.ToldSince}
+}
+
+// news reports whether a delivery of a campaign, or of none that is known, is worth a note.
+func (w Webhook) news(campaign bridge.CampaignID, now time.Time) bool {
+	return now.Sub(w.LastAt) >= glance || campaign != "" && now.Sub(w.Told[campaign]) >= Precision
 }
 
 const (

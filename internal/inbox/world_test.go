@@ -191,8 +191,8 @@ func (w *world) Webhook(ctx context.Context, id bridge.AccountID) (settings inbo
 	return settings, err
 }
 
-func (w *world) NoteDelivery(ctx context.Context, id bridge.AccountID, was, at time.Time) error {
-	return w.run(func() error { return w.rows.NoteDelivery(ctx, id, was, at) })
+func (w *world) NoteDelivery(ctx context.Context, was inbox.Webhook, of bridge.CampaignID, at time.Time) error {
+	return w.run(func() error { return w.rows.NoteDelivery(ctx, was, of, at) })
 }
 
 func (w *world) NoteRefusal(ctx context.Context, id bridge.AccountID, was, since, at time.Time) error {

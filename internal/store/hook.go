@@ -22,10 +22,15 @@ type webhookRecord struct {
 	OldSecret       []byte `dynamodbav:"oldSecret,omitempty"`
 	OldSecretUntil  int64  `dynamodbav:"oldSecretUntil"`
 	LastAt          int64  `dynamodbav:"lastAt"`
-	Refused         int    `dynamodbav:"refused"`
-	RefusedSince    int64  `dynamodbav:"refusedSince"`
-	RefusedAt       int64  `dynamodbav:"refusedAt"`
-	Version         int    `dynamodbav:"version"`
+	// Told is whose deliveries came when, as far as whoever wrote LastAt at ToldAt knew it. The release before writes LastAt
+	// alone: then deliveries are missing, and Told counts for nothing.
+	Told         map[string]int64 `dynamodbav:"told"`
+	ToldAt       int64            `dynamodbav:"toldAt,omitempty"`
+	ToldSince    int64            `dynamodbav:"toldSince,omitempty"`
+	Refused      int              `dynamodbav:"refused"`
+	RefusedSince int64            `dynamodbav:"refusedSince"`
+	RefusedAt    int64            `dynamodbav:"refusedAt"`
+	Version      int              `dynamodbav:"version"`
 }
 
 // webhookPlace ties a sealed secret to its account, its attribute and the version of its item.
@@ -48,6 +53,12 @@ func (s *Store) Webhook(ctx context.Context, account bridge.AccountID) (inbox.We
 		Account: account, AddressAt: fromMillis(r.AddressAt), OldAddressUntil: fromMillis(r.OldAddressUntil),
 		SecretAt: fromMillis(r.SecretAt), OldSecretUntil: fromMillis(r.OldSecretUntil), LastAt: fromMillis(r.LastAt),
 		Refused: r.Refused, RefusedSince: fromMillis(r.RefusedSince), RefusedAt: fromMillis(r.RefusedAt), Version: r.Version,
+	}
+	if r.Told != nil && r.ToldAt == r.LastAt {
+		w.Told, w.ToldSince = make(map[bridge.CampaignID]time.Time, len(r.Told)), fromMillis(r.ToldSince)
+		for campaign, at := range r.Told {
+			w.Told[bridge.CampaignID(campaign)] = fromMillis(at)
+		}
 	}
 	for _, each := range []struct {
 		attribute string
@@ -80,6 +91,12 @@ func (s *Store) webhookRecord(ctx context.Context, w inbox.Webhook) (webhookReco
 		AddressAt: millis(w.AddressAt), OldAddressUntil: millis(w.OldAddressUntil), SecretAt: millis(w.SecretAt),
 		OldSecretUntil: millis(w.OldSecretUntil), LastAt: millis(w.LastAt), Refused: w.Refused,
 		RefusedSince: millis(w.RefusedSince), RefusedAt: millis(w.RefusedAt), Version: w.Version + 1,
+	}
+	if w.Told != nil {
+		r.Told, r.ToldAt, r.ToldSince = make(map[string]int64, len(w.Told)), r.LastAt, millis(w.ToldSince)
+		for campaign, at := range w.Told {
+			r.Told[string(campaign)] = millis(at)
+		}
 	}
 	for _, each := range []struct {
 		attribute string
@@ -148,11 +165,27 @@ func (s *Store) MoveWebhook(ctx context.Context, w inbox.Webhook, before bridge.
 	return meaning(op, err)
 }
 
-// NoteDelivery writes when a webhook of the account last came. It is a Conflict if the one before it did not come at was.
-func (s *Store) NoteDelivery(ctx context.Context, account bridge.AccountID, was, at time.Time) error {
-	return s.noteWebhook(ctx, "store.NoteDelivery", account, "SET lastAt = :at", "lastAt = :was", map[string]any{
-		":at": millis(at), ":was": millis(was),
-	})
+// NoteDelivery writes when a webhook of the account last came, and that it was a campaign's unless that is empty. It is a
+// Conflict if another one was noted since was was read.
+func (s *Store) NoteDelivery(ctx context.Context, was inbox.Webhook, campaign bridge.CampaignID, at time.Time) error {
+	update, values := "SET lastAt = :at, toldAt = :at", map[string]any{":at": millis(at), ":was": millis(was.LastAt)}
+	var names map[string]string
+	switch {
+	case was.Told == nil: // the first delivery of all, or nobody knows whose came before
+		told, since := map[string]int64{}, int64(0)
+		if campaign != "" {
+			told[string(campaign)] = millis(at)
+		}
+		if !was.LastAt.IsZero() {
+			since = millis(at)
+		}
+		update += ", told = :told, toldSince = :since"
+		values[":told"], values[":since"] = told, since
+	case campaign != "":
+		update += ", told.#campaign = :at"
+		names = map[string]string{"#campaign": string(campaign)}
+	}
+	return s.noteWebhook(ctx, "store.NoteDelivery", was.Account, update, "lastAt = :was", names, values)
 }
 
 // NoteRefusal counts a webhook that was refused at a time: one more if counting began at since, else the first one. It
@@ -163,18 +196,18 @@ func (s *Store) NoteRefusal(ctx context.Context, account bridge.AccountID, was, 
 	if !since.Equal(was) {
 		update, values[":since"] = "SET refused = :one, refusedAt = :at, refusedSince = :since", millis(since)
 	}
-	return s.noteWebhook(ctx, "store.NoteRefusal", account, update, "refusedSince = :was", values)
+	return s.noteWebhook(ctx, "store.NoteRefusal", account, update, "refusedSince = :was", nil, values)
 }
 
 // noteWebhook changes what does not raise the version: no setting depends on it.
-func (s *Store) noteWebhook(ctx context.Context, op string, account bridge.AccountID, update, condition string, values map[string]any) error {
+func (s *Store) noteWebhook(ctx context.Context, op string, account bridge.AccountID, update, condition string, names map[string]string, values map[string]any) error {
 	bound, err := bind(values)
 	if err != nil {
 		return bridge.E(op, bridge.Internal, err)
 	}
 	_, err = s.db.UpdateItem(ctx, &dynamodb.UpdateItemInput{
 		TableName: &s.table, Key: webhookKey(account).attributes(),
-		UpdateExpression: &update, ConditionExpression: &condition, ExpressionAttributeValues: bound,
+		UpdateExpression: &update, ConditionExpression: &condition, ExpressionAttributeNames: names, ExpressionAttributeValues: bound,
 	})
 	return meaning(op, err)
 }

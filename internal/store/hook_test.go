@@ -25,7 +25,7 @@ func TestWebhook(t *testing.T) {
 	}
 	w := inbox.Webhook{Account: "a_1"}
 	same(w)
-	if err := s.NoteDelivery(t.Context(), "a_1", time.Time{}, now); bridge.KindOf(err) != bridge.Conflict {
+	if err := s.NoteDelivery(t.Context(), w, "", now); bridge.KindOf(err) != bridge.Conflict {
 		t.Errorf("a delivery where there is no webhook = %v, want a conflict", err)
 	}
 
@@ -53,7 +53,11 @@ func TestWebhook(t *testing.T) {
 		was, at time.Time
 		kind    bridge.Kind
 	}{{time.Time{}, now, ""}, {time.Time{}, now.Add(time.Second), bridge.Conflict}, {now, now.Add(time.Minute), ""}} {
-		if err := s.NoteDelivery(t.Context(), "a_1", note.was, note.at); bridge.KindOf(err) != note.kind {
+		was := w
+		if was.LastAt = note.was; !note.was.IsZero() {
+			was.Told = map[bridge.CampaignID]time.Time{}
+		}
+		if err := s.NoteDelivery(t.Context(), was, "", note.at); bridge.KindOf(err) != note.kind {
 			t.Errorf("NoteDelivery after %s = %v, want %q", note.was, err, note.kind)
 		}
 	}
@@ -70,8 +74,74 @@ func TestWebhook(t *testing.T) {
 			t.Errorf("NoteRefusal counted since %s = %v, want %q", note.was, err, note.kind)
 		}
 	}
+	w.Told = map[bridge.CampaignID]time.Time{}
 	w.LastAt, w.Refused, w.RefusedSince, w.RefusedAt = now.Add(time.Minute), 3, now, now.Add(2*time.Second)
 	same(w)
+}
+
+// TestDeliveriesOfCampaigns holds what is known of each campaign, also while the release before takes notes of its own.
+func TestDeliveriesOfCampaigns(t *testing.T) {
+	t.Parallel()
+	now := time.UnixMilli(1_793_613_600_000).UTC()
+	read := func(t *testing.T, s *Store) inbox.Webhook {
+		w, err := s.Webhook(t.Context(), "a_1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	note := func(t *testing.T, s *Store, of bridge.CampaignID, at time.Time) {
+		if err := s.NoteDelivery(t.Context(), read(t, s), of, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := func(t *testing.T, s *Store, at time.Time) { // as the release before notes a delivery
+		err := s.noteWebhook(t.Context(), "test", "a_1", "SET lastAt = :at", present, nil, map[string]any{":at": millis(at)})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, tc := range map[string]struct {
+		happens  func(t *testing.T, s *Store)
+		one, two inbox.Delivered
+	}{
+		"nothing came": {func(*testing.T, *Store) {}, inbox.Delivered{Known: true}, inbox.Delivered{Known: true}},
+		"one delivers": {func(t *testing.T, s *Store) { note(t, s, "one", now) }, inbox.Delivered{Known: true, At: now}, inbox.Delivered{Known: true}},
+		"both deliver, one again": {func(t *testing.T, s *Store) {
+			note(t, s, "one", now)
+			note(t, s, "two", now.Add(time.Minute))
+			note(t, s, "one", now.Add(2*time.Minute))
+		}, inbox.Delivered{Known: true, At: now.Add(2 * time.Minute)}, inbox.Delivered{Known: true, At: now.Add(time.Minute)}},
+		"the settings are saved": {func(t *testing.T, s *Store) {
+			note(t, s, "one", now)
+			if err := s.SaveWebhook(t.Context(), read(t, s)); err != nil {
+				t.Fatal(err)
+			}
+			note(t, s, "two", now.Add(time.Minute))
+		}, inbox.Delivered{Known: true, At: now}, inbox.Delivered{Known: true, At: now.Add(time.Minute)}},
+		"they came to the release before": {func(t *testing.T, s *Store) { before(t, s, now) }, inbox.Delivered{}, inbox.Delivered{}},
+		"they came to the release before, and then one delivers": {func(t *testing.T, s *Store) {
+			before(t, s, now)
+			note(t, s, "one", now.Add(time.Minute))
+		}, inbox.Delivered{Known: true, At: now.Add(time.Minute), Since: now.Add(time.Minute)}, inbox.Delivered{Known: true, Since: now.Add(time.Minute)}},
+		"the release before takes notes again": {func(t *testing.T, s *Store) {
+			note(t, s, "one", now)
+			before(t, s, now.Add(time.Minute))
+		}, inbox.Delivered{}, inbox.Delivered{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t)
+			if err := s.MoveWebhook(t.Context(), inbox.Webhook{Account: "a_1", Address: bridge.NewToken()}, bridge.Secret{}); err != nil {
+				t.Fatal(err)
+			}
+			tc.happens(t, s)
+			w := read(t, s)
+			if diff := cmp.Diff([]inbox.Delivered{w.Delivered("one"), w.Delivered("two")}, []inbox.Delivered{tc.one, tc.two}); diff != "" {
+				t.Errorf("got - want +\n%s", diff)
+			}
+		})
+	}
 }
 
 func TestAddressesOfWebhooks(t *testing.T) {
