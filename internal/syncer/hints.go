@@ -201,6 +201,7 @@ type item struct {
 	print   string
 	change  *bridge.Change
 	equal   bool
+	news    bool // a run has found out what no hint told
 	skipped string
 	problem *Problem
 	passing bool // the problem passes by itself, so the record is tried again before anybody is told

@@ -82,6 +82,9 @@ func (b *bench) load(ctx context.Context, run, next Run, known *seen, met []digi
 		if it.change.ID == "" {
 			next.Statement.Created++
 		}
+		if it.news {
+			next.Statement.News++
+		}
 	}
 	kept, err := b.keep(ctx, next, known, met, nil)
 	if err != nil {

@@ -141,6 +141,7 @@ func (s Statement) plus(done outcome) Statement {
 	s.Equal += t.Equal
 	s.Repaired += t.Written + done.repaired
 	s.Created += t.Created
+	s.News += done.news
 	s.Refused += t.Refused
 	s.Skipped += t.Skipped + len(done.again.byID)
 	s.Gone += t.Gone
@@ -292,6 +293,7 @@ func (b *bench) compare(ctx context.Context, run Run, items []*item) error {
 	}
 	for _, it := range items {
 		b.value(it)
+		it.news = b.untold(it)
 	}
 	f := finding{b: b, run: run, records: map[bridge.SalesforceID]bridge.Record{}, matches: newMatches()}
 	strangers, err := f.find(ctx, items)
@@ -299,6 +301,15 @@ func (b *bench) compare(ctx context.Context, run Run, items []*item) error {
 		return err
 	}
 	return b.match(ctx, strangers, f.matches)
+}
+
+// untold reports whether ReferralHero says something of a subscriber that it did not when the record was last written. Whoever
+// overwrites a record makes no such difference.
+func (b *bench) untold(it *item) bool {
+	if it.link.Version == 0 {
+		return !b.sync.LinkOnly // else it may be the record that is new
+	}
+	return it.link.Print != "" && it.link.Print != it.print
 }
 
 // lastReferrals sets right what the list does not tell of newest referrals. Of people who signed up since the run began only a hint

@@ -107,6 +107,7 @@ type Statement struct {
 	Equal       int // of them: nothing had to be written
 	Repaired    int // were written, new records included
 	Created     int // of those repaired: new records
+	News        int `dynamodbav:",omitempty"` // of those repaired: ReferralHero had changed them, and no hint told of it
 	Refused     int // need somebody
 	Skipped     int // left out on purpose
 	Reasons     map[string]int

@@ -18,6 +18,7 @@ type outcome struct {
 	again    question
 	reason   map[string]int // of those that were skipped
 	repaired int            // by the same run, before its worker was lost
+	news     int            // of those that were written: no hint had told
 }
 
 // written is a batch on its way to the org.
@@ -408,6 +409,7 @@ func (p *batch) conclude(ctx context.Context, total *outcome) error {
 	t.Refused += d.Refused
 	t.Skipped += d.Skipped
 	t.Gone += d.Gone
+	total.news += p.done.news
 	for reason, n := range p.done.reason {
 		total.reason[reason] += n
 	}
@@ -497,6 +499,9 @@ func (p *batch) note(it *item, l Link, before string) {
 		t.Gone++
 	case it.problem == nil && it.change != nil:
 		t.Written++
+		if it.news {
+			p.done.news++
+		}
 		if p.b.live && p.b.w.Took != nil && !it.hint.Force { // a second write for certainty's sake is not late
 			p.b.w.Took(it.hint.age(p.b.w.Now()))
 		}
