@@ -79,7 +79,7 @@ func (v *visit) synced(ctx context.Context) ([]syncedRow, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(4)
 	for i, s := range all {
-		found[i] = syncedRow{Campaign: bridge.Campaign{ID: s.Campaign, Name: string(s.Campaign)}, State: syncState(s, nil, "", v.Now())}
+		found[i] = syncedRow{Campaign: bridge.Campaign{ID: s.Campaign, Name: string(s.Campaign)}, State: syncState(s, nil, "", silence{}, v.Now())}
 		group.Go(func() (err error) { found[i].Needs, err = v.Sync.Needs(ctx, v.acc(), s.Campaign); return err })
 	}
 	return found, group.Wait()

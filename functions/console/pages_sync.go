@@ -75,6 +75,7 @@ type syncPage struct {
 	Connection bridge.Connection
 	Report     doctor.Report // of the connection
 	Fields     fieldsPart
+	Hook       silence
 	Charts     []chart
 }
 
@@ -144,6 +145,11 @@ func (v *visit) showSync(status int, found []problem) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(v.ctx())
+	group.Go(func() error {
+		w, err := v.Webhooks.Webhook(ctx, v.acc())
+		page.Hook = silenceOf(health.Sync, w, health.Past, v.Now())
+		return err
+	})
 	var setup *provision.Status
 	group.Go(func() (err error) { setup, err = v.setup(ctx, health.Sync.Connection); return err })
 	group.Go(func() (err error) {
@@ -157,7 +163,7 @@ func (v *visit) showSync(status int, found []problem) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	page.syncProgress = newSyncProgress(c.ID, health.Sync, health.Run, setup, v.Now())
+	page.syncProgress = newSyncProgress(c.ID, health.Sync, health.Run, setup, page.Hook, v.Now())
 	page.Fields = fieldsPart{Campaign: c.ID, Sync: health.Sync, Setup: setup, Connection: page.Connection}
 	if v.r.URL.Query().Get("sample") != "" {
 		page.Fields.sample(v)
@@ -188,9 +194,9 @@ type syncProgress struct {
 	State badge
 }
 
-func newSyncProgress(id bridge.CampaignID, s syncer.Sync, run *syncer.Run, setup *provision.Status, now time.Time) syncProgress {
+func newSyncProgress(id bridge.CampaignID, s syncer.Sync, run *syncer.Run, setup *provision.Status, hook silence, now time.Time) syncProgress {
 	p := syncProgress{ID: id, Sync: s, Run: run, Setup: setup}
-	p.State = syncState(s, run, p.Step(), now)
+	p.State = syncState(s, run, p.Step(), hook, now)
 	return p
 }
 
@@ -291,7 +297,7 @@ func (v *visit) syncProgress() error {
 	if err != nil {
 		return err
 	}
-	page := newSyncProgress(c.ID, sync, run, setup, v.Now())
+	page := newSyncProgress(c.ID, sync, run, setup, silence{}, v.Now()) // the progress says nothing of webhooks
 	if page.Fingerprint() != v.r.URL.Query().Get("seen") {
 		v.w.Header().Set("HX-Refresh", "true")
 	}

@@ -56,8 +56,9 @@ func everyWords(d time.Duration) string {
 // overdue is how late a regular comparison may be before anybody is told.
 const overdue = time.Hour
 
-// syncState says how a campaign's syncing stands. run is the newest one, step how far the fields are; both may be missing.
-func syncState(s syncer.Sync, run *syncer.Run, step provision.Step, now time.Time) badge {
+// syncState says how a campaign's syncing stands. run is the newest one, step how far the fields are; both may be missing. hook is
+// whether ReferralHero tells us of changes.
+func syncState(s syncer.Sync, run *syncer.Run, step provision.Step, hook silence, now time.Time) badge {
 	running := run != nil && run.EndedAt.IsZero()
 	switch {
 	case !s.On:
@@ -74,6 +75,10 @@ func syncState(s syncer.Sync, run *syncer.Run, step provision.Step, now time.Tim
 		return badge{"About to compare", "primary", "Everybody is compared with Salesforce within a minute or two. Changes go on meanwhile."}
 	case !s.NextRun.IsZero() && now.After(s.NextRun.Add(overdue)):
 		return badge{"Behind", "warning", "The regular comparison is late. It begins as soon as there is room for it; Compare now asks for it at once."}
+	case hook.Silent:
+		return badge{"On, but not told", "warning", "Everybody is compared " + everyWords(s.Every) + ", and what differs is written. ReferralHero does not tell us of changes in between."}
+	case hook.Never:
+		return badge{"On", "success", "Everybody is compared " + everyWords(s.Every) + ", and what differs is written. Changes go to Salesforce as they happen once ReferralHero tells us of them."}
 	default:
 		return badge{"On", "success", "Changes go to Salesforce as they happen, and everybody is compared " + everyWords(s.Every) + "."}
 	}
