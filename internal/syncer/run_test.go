@@ -271,7 +271,7 @@ func TestAnotherOrg(t *testing.T) {
 			second := simorg.New(simorg.Options{Now: w.Now, Generated: -1})
 			url := w.serve(second)
 			hosts := salesforce.Hosts{Simulator: url}
-			client := &salesforce.Client{HTTP: hosts.HTTPClient(), Hosts: hosts, Tokens: session{second, url}}
+			client := &salesforce.Client{HTTP: hosts.HTTPClient(), Hosts: hosts, Tokens: session{second, url, nil}}
 			w.others["c_2"] = client
 			w.fieldsOf(second, client, "c_2", "Contact")
 			if loading {

@@ -37,7 +37,7 @@ func TestWhatStandsInTheWay(t *testing.T) {
 	t.Parallel()
 	obstacles := map[string]broken{
 		"a connection that needs its owner": {status(bridge.NeedsReconnect), status(bridge.Active), "The Salesforce connection has to be renewed. Reconnect it under Salesforce", true},
-		"a connection that needs an admin":  {status(bridge.NeedsAdmin), status(bridge.Active), "Salesforce refuses access. An administrator of the org has to allow the integration", true},
+		"a connection that needs an admin":  {func(w *world) { status(bridge.NeedsAdmin)(w); w.closed.Store(true) }, func(w *world) { w.closed.Store(false) }, "Salesforce refuses access. An administrator of the org has to allow the integration", true},
 		"a connection that was ended":       {status(bridge.Disconnected), status(bridge.Active), "The Salesforce account was disconnected. Connect it again, or choose another one", false},
 		"an org without the API": {
 			func(w *world) { w.switches(func(s *simorg.Switches) { s.APIDisabledForUser = true }) },

@@ -71,15 +71,19 @@ func (w Worker) bench(ctx context.Context, s Sync, lane budget.Lane) (*bench, er
 		return nil, err
 	case connection.Status == bridge.NeedsReconnect:
 		return nil, &stop{waits: connectionDead, wait: longWait}
-	case connection.Status == bridge.NeedsAdmin:
-		return nil, &stop{waits: orgRefuses, wait: longWait}
 	}
 	layouts, err := w.layouts(ctx, s)
 	if err != nil {
 		return nil, err
 	}
+	org := w.Org(connection)
+	if connection.Status == bridge.NeedsAdmin { // the broker knows when it is worth another try; nothing else is done until one succeeds
+		if _, err := org.Look(ctx, layouts[s.Target.Object()]); err != nil {
+			return nil, ofOrg(err)
+		}
+	}
 	return &bench{
-		w: w, sync: s, account: a, campaign: c, layouts: layouts, org: w.Org(connection), live: lane == budget.Live,
+		w: w, sync: s, account: a, campaign: c, layouts: layouts, org: org, live: lane == budget.Live,
 		place: place{s.Account, s.Connection}, calls: &calls{w: w, account: a, lane: lane, told: -1}, over: map[string]bool{},
 	}, nil
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,6 +84,7 @@ type world struct {
 	queue  []message
 	handed int // hints that were given to workers, each time anew
 	link   bridge.ConnectionStatus
+	closed atomic.Bool // the org refuses us
 	others map[bridge.ConnectionID]*salesforce.Client // of other orgs, and of other users
 }
 
@@ -144,7 +146,7 @@ func (w *world) wire(bulk int) {
 	w.orgURL, w.heroURL = w.serve(w.org), w.serve(w.hero)
 	hosts := salesforce.Hosts{Simulator: w.orgURL}
 	orgHTTP := &http.Client{Transport: mortal.Transport{RoundTripper: hosts.HTTPClient().Transport}}
-	w.client = &salesforce.Client{HTTP: orgHTTP, Hosts: hosts, Tokens: session{w.org, w.orgURL}}
+	w.client = &salesforce.Client{HTTP: orgHTTP, Hosts: hosts, Tokens: session{w.org, w.orgURL, &w.closed}}
 	heroHTTP := referralhero.HTTPClient()
 	heroHTTP.Transport = mortal.Transport{RoundTripper: heroHTTP.Transport}
 	hero := &referralhero.Client{BaseURL: w.heroURL + "/api/v2", HTTP: heroHTTP}
@@ -433,9 +435,13 @@ func (c connections) Connection(_ context.Context, a bridge.AccountID, id bridge
 type session struct {
 	org    *simorg.Org
 	origin string
+	closed *atomic.Bool // the org refuses us; nil if it never does
 }
 
 func (s session) Token(context.Context) (bridge.AccessToken, error) {
+	if s.closed != nil && s.closed.Load() {
+		return bridge.AccessToken{}, &bridge.Error{Op: "test", Kind: bridge.Denied, Code: "inactive_user"}
+	}
 	token, err := s.org.Token(user)
 	return bridge.AccessToken{Token: bridge.NewSecret(token), Instance: s.origin}, err
 }
