@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/referralbridge/referralbridge/internal/bridge"
+	"github.com/referralbridge/referralbridge/internal/budget"
 )
 
 // mostTries is how often a page may be claimed without anything coming of it. Then whatever is in it kills its
@@ -88,6 +89,11 @@ func (w Worker) work(ctx context.Context, i bridge.Import, sheet Sheet) error {
 	if err != nil {
 		return err
 	}
+	// A call to ReferralHero first: while there is none, reading the org would be in vain, and pages try again every few seconds.
+	lease, err := w.Budget.Lease(ctx, a.ID, budget.ReferralHero, a.Allowance, budget.Bulk, 1)
+	if err != nil {
+		return ofBudget(err)
+	}
 	chunks, err := read(ctx, org, i, sheet, todo)
 	if err != nil {
 		return err
@@ -95,7 +101,7 @@ func (w Worker) work(ctx context.Context, i bridge.Import, sheet Sheet) error {
 	if spent(org) {
 		return &stop{park: orgNearlySpent, wait: longWait}
 	}
-	s := newShift(ctx, w, i, a, chunks)
+	s := newShift(ctx, w, i, a, lease, chunks)
 	err = s.run(ctx)
 	if w.Added != nil && len(s.added) > 0 {
 		if told := w.Added(ctx, i, s.added); told != nil { // not our work: whoever hears of it makes up for it when the import ends

@@ -44,8 +44,8 @@ type shift struct {
 	told    int // calls left in the hour, as ReferralHero said last; negative if it did not
 }
 
-func newShift(ctx context.Context, w Worker, i bridge.Import, a bridge.Account, chunks []*chunk) *shift {
-	s := &shift{w: w, i: i, account: a, chunks: chunks, told: -1}
+func newShift(ctx context.Context, w Worker, i bridge.Import, a bridge.Account, lease budget.Lease, chunks []*chunk) *shift {
+	s := &shift{w: w, i: i, account: a, chunks: chunks, lease: lease, left: lease.Calls, told: -1}
 	for _, k := range chunks {
 		s.waiting += k.open
 	}
