@@ -138,15 +138,6 @@ func (p previewPage) Identifier() string {
 	return "e-mail address"
 }
 
-// Left is how many contacts would be sent to ReferralHero, of those that were examined.
-func (p previewPage) Left() int {
-	left := p.Preview.Examined - p.Preview.Without - p.Preview.Malformed - p.Preview.Duplicates
-	if p.Options.Welcome {
-		left -= p.Preview.OptedOut
-	}
-	return max(0, left)
-}
-
 // previewImport says what an import would do. It takes a form although it changes nothing: a filter may name
 // people, and an address is no place for names.
 func (v *visit) previewImport() error {

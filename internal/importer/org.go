@@ -15,6 +15,8 @@ type Org interface {
 }
 
 type planner interface {
+	// Fields returns the names of an object's fields that the connected user sees.
+	Fields(ctx context.Context, object string) ([]string, error)
 	CountContacts(ctx context.Context, s bridge.Selection) (int, error)
 	// ContactIDs returns up to limit ids above after, in order; fewer only if there are no more.
 	ContactIDs(ctx context.Context, s bridge.Selection, after bridge.SalesforceID, limit int) ([]bridge.SalesforceID, error)

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,11 +13,12 @@ import (
 // Preview says what an import would do, before anything is written.
 type Preview struct {
 	Total      int // contacts that would be imported
-	Examined   int // of those: looked at, from the first; the next four are counts of these
+	Examined   int // of those: looked at, from the first; the next five are counts of these
+	Sent       int // that would be sent to ReferralHero
 	Without    int // without the campaign's identifier
 	Malformed  int // with one that cannot be sent
 	Duplicates int // that share one with a contact before
-	OptedOut   int // that asked for no e-mail
+	OptedOut   int // that asked for no e-mail; with a welcome e-mail, those who are left out for no other reason
 	Exact      bool
 	Calls      int           // to ReferralHero, expected
 	Duration   time.Duration // expected
@@ -60,7 +62,6 @@ func (s Service) Preview(ctx context.Context, account bridge.AccountID, o bridge
 func (s Service) examine(ctx context.Context, org Org, selected bridge.Selection, o bridge.ImportOptions, p *Preview) error {
 	var (
 		after bridge.SalesforceID
-		asked int
 		seen  = map[string]bridge.SalesforceID{}
 	)
 	for !p.Exact && p.Examined < mostExamined && enough(ctx) {
@@ -76,7 +77,7 @@ func (s Service) examine(ctx context.Context, org Org, selected bridge.Selection
 			}
 			for n, v := range judge(contacts, o, seen) {
 				p.Examined++
-				if contacts[n].OptedOut {
+				if v.code == optedOut || contacts[n].OptedOut && !o.Welcome {
 					p.OptedOut++
 				}
 				switch v.code {
@@ -88,16 +89,16 @@ func (s Service) examine(ctx context.Context, org Org, selected bridge.Selection
 					p.Duplicates++
 				case pending:
 					seen[v.value] = contacts[n].ID
-					asked++
+					p.Sent++
 				}
 			}
 			after = last
 		}
 		p.Exact = len(ids) < stepSize
 	}
-	p.Calls = asked
+	p.Calls = p.Sent
 	if !p.Exact && p.Examined > 0 {
-		p.Calls = int(int64(asked) * int64(p.Total) / int64(p.Examined))
+		p.Calls = int(int64(p.Sent) * int64(p.Total) / int64(p.Examined))
 	}
 	return nil
 }
@@ -140,7 +141,14 @@ func (s Service) check(ctx context.Context, account bridge.AccountID, o *bridge.
 	case c.Status != bridge.Active:
 		return nil, a, bridge.Say(op, bridge.Invalid, "connection", "This Salesforce connection does not work at present. Reconnect it under Connections.")
 	}
-	return s.Org(c), a, nil
+	org := s.Org(c)
+	if o.Welcome { // a mail to somebody who asked for none cannot be taken back
+		fields, err := org.Fields(ctx, "Contact")
+		if err == nil && !slices.Contains(fields, "HasOptedOutOfEmail") {
+			return nil, a, bridge.Say(op, bridge.Invalid, "welcome", "The connected user does not see who has opted out of e-mail, so nobody could be left out. Have an administrator of the org show the field Email Opt Out of contacts to the user, or send no welcome e-mail.")
+		}
+	}
+	return org, a, nil
 }
 
 func (s Service) checkCampaign(ctx context.Context, account bridge.AccountID, o *bridge.ImportOptions) error {

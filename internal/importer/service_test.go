@@ -32,7 +32,7 @@ func TestPreview(t *testing.T) {
 	}
 	want := importer.Preview{
 		Total: 2300, Examined: 2300, Without: without, Malformed: counts.Invalid, Duplicates: counts.Existed, OptedOut: optedOut, Exact: true,
-		Calls: counts.Created, Allowance: 5000, LeftNow: 5000, Duration: p.Duration,
+		Sent: counts.Created, Calls: counts.Created, Allowance: 5000, LeftNow: 5000, Duration: p.Duration,
 	}
 	if p != want {
 		t.Errorf("preview = %+v\nwant      %+v", p, want)
@@ -42,6 +42,12 @@ func TestPreview(t *testing.T) {
 	}
 	if w.hero.Counts().Calls != 0 {
 		t.Errorf("a preview makes %d calls to ReferralHero", w.hero.Counts().Calls)
+	}
+
+	o.Welcome = true
+	p, err = w.service.Preview(t.Context(), account, o)
+	if sum := p.Sent + p.Without + p.Malformed + p.Duplicates + p.OptedOut; err != nil || sum != p.Examined || p.OptedOut == 0 {
+		t.Errorf("with a welcome e-mail the rows add up to %d of %d: %+v, %v", sum, p.Examined, p, err)
 	}
 
 	hurried, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -171,15 +177,24 @@ func TestByPhone(t *testing.T) {
 	w.agrees(i.ID, outcomes, 0)
 }
 
-// TestAHiddenOptOutLeavesNobodyOut: the org does not show us the field, so the import goes on without it.
-func TestAHiddenOptOutLeavesNobodyOut(t *testing.T) {
+// TestAHiddenOptOut: where the org does not show us who has opted out, no welcome e-mail can be chosen; an import that has begun goes on
+// without the field.
+func TestAHiddenOptOut(t *testing.T) {
 	t.Parallel()
 	contacts := people(700)
 	w := newWorld(t, options{contacts: contacts})
+	i := w.start(func(o *bridge.ImportOptions) { o.Welcome = true })
 	if err := w.org.SetVisible("admin@acme.example", "Contact", "HasOptedOutOfEmail", false); err != nil {
 		t.Fatal(err)
 	}
-	i := w.start(func(o *bridge.ImportOptions) { o.Welcome = true })
+	o := bridge.ImportOptions{Campaign: campaign, Connection: connection, URL: "https://www.example.com/join"}
+	for welcome, want := range map[bool]string{false: "", true: "welcome"} {
+		o.Welcome = welcome
+		_, err := w.service.Preview(t.Context(), account, o)
+		if _, field := bridge.MessageOf(err); field != want || (err == nil) != (want == "") {
+			t.Errorf("with a welcome e-mail: %t: %v at %q, want %q", welcome, err, field, want)
+		}
+	}
 	w.work(fixed(1), immortal)
 	w.agrees(i.ID, oracle(contacts, nil, false), 0)
 }

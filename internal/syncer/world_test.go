@@ -84,7 +84,7 @@ type world struct {
 	queue  []message
 	handed int // hints that were given to workers, each time anew
 	link   bridge.ConnectionStatus
-	closed atomic.Bool // the org refuses us
+	closed atomic.Bool                                // the org refuses us
 	others map[bridge.ConnectionID]*salesforce.Client // of other orgs, and of other users
 }
 
